@@ -1,0 +1,30 @@
+# A thin layer of habits over Meson; everything of substance is in meson.build.
+# `make` builds into build/; `sudo make demo` and `sudo make check` install what they need first.
+
+BUILD ?= build
+
+.PHONY: all setup demo check unit lint format fuzz clean
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD)
+
+setup:
+	./setup build
+
+demo:
+	./setup demo
+	$(MAKE) all
+	test/netns/demo
+
+check:
+	./setup check
+	test/check
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	rm -rf build build-*

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The allowed-IPs table: longest prefix wins, each prefix belongs to exactly one peer. One
+ * path-compressed binary trie per family; nodes lie in one array and refer to each other by number.
+ */
+#ifndef ADIT_CORE_ALLOWEDIPS_H
+#define ADIT_CORE_ALLOWEDIPS_H
+
+#include "base/address.h"
+
+struct allowedips; /* owns its nodes */
+
+enum { ALLOWEDIPS_NONE = UINT32_MAX };
+
+struct allowedips *allowedips_new(void); /* NULL: out of memory */
+void allowedips_free(struct allowedips *table);
+
+/* Give a prefix (masked to its length) to peer_id, taking it from whoever had it.
+ * Returns 0 or -ENOMEM (the table is unchanged). */
+MUST_CHECK int allowedips_insert(
+	struct allowedips *table, const struct prefix *prefix, uint32_t peer_id);
+
+/* Take a prefix away if exactly it is there and belongs to peer_id; returns whether it was. */
+bool allowedips_remove(struct allowedips *table, const struct prefix *prefix, uint32_t peer_id);
+
+/* Take everything from a peer; costs what the peer has, not what the table holds. */
+void allowedips_remove_peer(struct allowedips *table, uint32_t peer_id);
+
+/* The peer whose longest prefix holds the 4- or 16-byte address, or ALLOWEDIPS_NONE. */
+uint32_t allowedips_lookup4(const struct allowedips *table, const uint8_t addr[4]);
+uint32_t allowedips_lookup6(const struct allowedips *table, const uint8_t addr[16]);
+
+/* List a peer's prefixes in the order they were given to it, from a cursor: *cursor is 0 at first
+ * and is moved on; a cursor is good only while the table does not change. Fills up to max and
+ * returns how many; fewer than max: that was all. */
+size_t allowedips_list(const struct allowedips *table, uint32_t peer_id, uint32_t *cursor,
+	struct prefix *ret_prefixes, size_t max);
+
+#endif

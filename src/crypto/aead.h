@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ChaCha20-Poly1305 (RFC 8439) and XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha). The nonce of the
+ * former is 4 zero bytes and a little-endian 64-bit counter (WireGuard paper, section 5.4).
+ * crypto_init must have succeeded before anything here is called.
+ */
+#ifndef ADIT_CRYPTO_AEAD_H
+#define ADIT_CRYPTO_AEAD_H
+
+#include "base/bytes.h"
+
+enum { AEAD_TAG_LEN = 16, XAEAD_NONCE_LEN = 24 };
+
+/* Fetch every algorithm from libcrypto, once per process (and before its sandbox closes).
+ * Returns 0, or -ENOTSUP when libcrypto lacks one. */
+MUST_CHECK int crypto_init(void);
+
+/* Seal len bytes from src to dst, and write the tag behind them: dst takes len + AEAD_TAG_LEN
+ * bytes. dst may be src (in place); they may not overlap otherwise. aad may be NULL when aad_len
+ * is 0. */
+void aead_seal(uint8_t *dst, const uint8_t *src, size_t len, const void *aad, size_t aad_len,
+	uint64_t counter, const uint8_t key[KEY_LEN]);
+
+/* Open len bytes (ciphertext and tag) from src to dst: len - AEAD_TAG_LEN bytes. dst may be src.
+ * Returns true when authentic; otherwise dst holds nothing of the plaintext (wiped, or as it
+ * was). len < AEAD_TAG_LEN is false. */
+MUST_CHECK bool aead_open(uint8_t *dst, const uint8_t *src, size_t len, const void *aad,
+	size_t aad_len, uint64_t counter, const uint8_t key[KEY_LEN]);
+
+/* The same with a random 24-byte nonce, for cookie replies. */
+void xaead_seal(uint8_t *dst, const uint8_t *src, size_t len, const void *aad, size_t aad_len,
+	const uint8_t nonce[XAEAD_NONCE_LEN], const uint8_t key[KEY_LEN]);
+MUST_CHECK bool xaead_open(uint8_t *dst, const uint8_t *src, size_t len, const void *aad,
+	size_t aad_len, const uint8_t nonce[XAEAD_NONCE_LEN], const uint8_t key[KEY_LEN]);
+
+#endif

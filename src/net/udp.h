@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The outer UDP sockets: one for IPv4, one for IPv6, on one port; batches in and out with the
+ * address each datagram came to (sticky source), its TOS byte, and the kernel's UDP_GRO and
+ * UDP_SEGMENT where they work.
+ */
+#ifndef ADIT_NET_UDP_H
+#define ADIT_NET_UDP_H
+
+#include "base/packet.h"
+
+struct udp_pair {
+	int fd4, fd6; /* owned; -1: this family is not available */
+};
+
+/* Open both sockets on *port (0: the kernel chooses; the same for both, tried up to 100 times),
+ * IPv6 with V6ONLY; go on without a family the kernel does not have. Non-blocking, CLOEXEC, DF
+ * clear (IP_PMTUDISC_DONT, IPV6_PMTUDISC_DONT…), IP_PKTINFO, IPV6_RECVPKTINFO, IP_RECVTOS,
+ * IPV6_RECVTCLASS, buffers as large as the caller's rights allow (SO_*BUFFORCE, else SO_*BUF),
+ * UDP_GRO if the kernel has it, SO_MARK fwmark if not 0. Returns 0 and sets *ret_pair and *port, or
+ * a negative errno (-EADDRINUSE, -EPERM…) with both untouched. */
+MUST_CHECK int udp_open(struct udp_pair *ret_pair, uint16_t *port, uint32_t fwmark);
+
+/* Close what is open; both become -1. */
+void udp_close(struct udp_pair *pair);
+
+/* Set SO_MARK on both (0 clears). Returns 0 or a negative errno. */
+MUST_CHECK int udp_set_mark(const struct udp_pair *pair, uint32_t fwmark);
+
+/* What udp_receive needs to keep between calls: buffers and message headers for a few receives
+ * of 64 KiB each. Large (about 600 KiB, touched as used); allocate once per worker. */
+struct udp_receiver;
+struct udp_receiver *udp_receiver_new(void); /* NULL: out of memory */
+void udp_receiver_free(struct udp_receiver *receiver);
+
+/* Receive without blocking. Fills ret_batch with datagrams in order, each with its remote
+ * endpoint, the local address and interface it came to, and its TOS byte; data and endpoints live
+ * in the receiver until the next call on it. What UDP_GRO had joined is split again; datagrams that
+ * do not fit into the batch are kept and come first in the next call (which then makes no system
+ * call), so the caller loops until ret_batch->num is 0. Data has no usable headroom or tailroom;
+ * it may be decrypted in place. Returns 0, or a negative errno for a socket that is unusable
+ * (ICMP errors reported on the socket, ECONNREFUSED and the like, are not: they are skipped). */
+MUST_CHECK int udp_receive(struct udp_receiver *receiver, int fd, struct batch *ret_batch);
+
+/* Whether datagrams are kept from an earlier call. */
+bool udp_receiver_has_more(const struct udp_receiver *receiver);
+
+/* Send all datagrams of a batch, in order, each to its endpoint from the endpoint's local address
+ * (if set) and with its TOS byte, runs of equal size to one endpoint joined by UDP_SEGMENT where it
+ * works. A full socket is waited for (poll, up to 100 ms). When the kernel refuses the local
+ * address (it disappeared) the endpoint's source is cleared and the datagram sent without it.
+ * Anything that still fails is dropped and counted in *ret_failed (may be NULL). UDP_SEGMENT that
+ * fails for size or device reasons falls back to single sends. */
+void udp_send(const struct udp_pair *pair, struct batch *batch, unsigned *ret_failed);
+
+#endif
