@@ -20,9 +20,9 @@ struct replay {
 	uint64_t bits[REPLAY_BITS / 64];
 };
 
-/* Take a counter whose packet is authentic: true once for every counter within or ahead of the
- * window and below REJECT_AFTER_MESSAGES, false for repeats, older ones and the limit. An all-zero
- * struct is a fresh window. */
+/* Take a counter whose packet is authentic. True once for every counter that is below
+ * REJECT_AFTER_MESSAGES and at most REPLAY_WINDOW behind the greatest one taken; false, and no
+ * change, for repeats, older ones, and the limit. An all-zero struct is a fresh window. */
 MUST_CHECK bool replay_accept(struct replay *replay, uint64_t counter);
 
 #endif
