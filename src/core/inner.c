@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Inner packets: lengths and addresses (RFC 791, RFC 8200), ECN across the tunnel (RFC 6040), and
+ * destination unreachable (RFC 792, RFC 4443). Every offset is checked against the bytes at hand.
+ */
+#include "core/inner.h"
+
+enum {
+	IPV4_HEADER = 20,
+	IPV6_HEADER = 40,
+	UDP_HEADER = 8,
+	ICMP_HEADER = 8, /* of an error: type, code, checksum, unused */
+	ICMPV4_ERROR_MAX = 576,
+	HOP_LIMIT = 64,
+	TOS_INTERNETWORK_CONTROL = 0xc0, /* RFC 1812 4.3.2.5 */
+};
+
+enum { ECN_NOT_ECT = 0, ECN_ECT_1 = 1, ECN_ECT_0 = 2, ECN_CE = 3, ECN_MASK = 3 };
+
+bool inner_parse(const uint8_t *data, size_t len, struct inner *ret_inner)
+{
+	if (len >= IPV4_HEADER && data[0] >> 4 == 4) {
+		const uint32_t total = load_be16(data + 2);
+
+		if (total < IPV4_HEADER || total > len)
+			return false;
+		*ret_inner = (struct inner){.family = AF_INET,
+			.len = total,
+			.src = data + 12,
+			.dst = data + 16,
+			.tos = data[1]};
+		return true;
+	}
+	if (len >= IPV6_HEADER && data[0] >> 4 == 6) {
+		const uint32_t total = IPV6_HEADER + (uint32_t)load_be16(data + 4);
+
+		if (total > len)
+			return false;
+		*ret_inner = (struct inner){.family = AF_INET6,
+			.len = total,
+			.src = data + 8,
+			.dst = data + 24,
+			.tos = (uint8_t)(data[0] << 4 | data[1] >> 4)};
+		return true;
+	}
+	return false;
+}
+
+/* The one's complement sum of 16-bit words (RFC 1071) and, folded and inverted, the checksum. */
+static uint32_t checksum_add(uint32_t sum, const uint8_t *data, size_t len)
+{
+	for (; len >= 2; data += 2, len -= 2)
+		sum += load_be16(data);
+	return len ? sum + (uint32_t)(data[0] << 8) : sum;
+}
+
+static uint16_t checksum_finish(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+uint8_t inner_ecn_encapsulate(uint8_t inner_tos)
+{
+	return inner_tos & ECN_MASK;
+}
+
+void inner_ecn_decapsulate(uint8_t *data, const struct inner *inner, uint8_t outer_tos)
+{
+	const uint8_t old = inner->tos & ECN_MASK, outer = outer_tos & ECN_MASK;
+	uint8_t change = 0; /* bits of the ECN field to flip */
+
+	if (outer == ECN_CE && old != ECN_NOT_ECT)
+		change = old ^ ECN_CE;
+	else if (outer == ECN_ECT_1 && old == ECN_ECT_0)
+		change = old ^ ECN_ECT_1;
+
+	if (inner->family == AF_INET6) {
+		data[1] ^= (uint8_t)(change << 4);
+	} else if (change) {
+		const uint16_t checksum = load_be16(data + 10), before = load_be16(data);
+
+		data[1] ^= change; /* and RFC 1624, equation 3 */
+		store_be16(data + 10, checksum_finish((uint32_t)(uint16_t)~checksum +
+						      (uint16_t)~before + load_be16(data)));
+	}
+}
+
+/* Find the transport header of a whole packet or first fragment, behind IPv4 options or IPv6
+ * extension headers. False: a later fragment, or a header chain that does not fit. */
+static bool transport_find(const uint8_t *packet, const struct inner *inner, uint8_t *ret_protocol,
+	uint32_t *ret_offset)
+{
+	if (inner->family == AF_INET) {
+		*ret_offset = (packet[0] & 0xfU) * 4;
+		*ret_protocol = packet[9];
+		return *ret_offset >= IPV4_HEADER && *ret_offset <= inner->len &&
+		       (load_be16(packet + 6) & 0x1fff) == 0;
+	}
+
+	uint8_t protocol = packet[6];
+	uint32_t offset = IPV6_HEADER, header_len;
+
+	/* Each turn moves on by at least 8 bytes. */
+	for (;; offset += header_len) {
+		const uint8_t *header = packet + offset;
+		const uint32_t left = inner->len - offset;
+
+		if (protocol != IPPROTO_HOPOPTS && protocol != IPPROTO_ROUTING &&
+			protocol != IPPROTO_FRAGMENT && protocol != IPPROTO_AH &&
+			protocol != IPPROTO_DSTOPTS)
+			break;
+		if (left < 8 ||
+			(protocol == IPPROTO_FRAGMENT && (load_be16(header + 2) & 0xfff8) != 0))
+			return false;
+		if (protocol == IPPROTO_FRAGMENT)
+			header_len = 8;
+		else if (protocol == IPPROTO_AH)
+			header_len = (header[1] + 2U) * 4;
+		else
+			header_len = (header[1] + 1U) * 8;
+		if (header_len > left)
+			return false;
+		protocol = header[0];
+	}
+	*ret_protocol = protocol;
+	*ret_offset = offset;
+	return true;
+}
+
+/* Whether an address can be one host's on a network: may be told, and may be told about. */
+static bool is_host(uint16_t family, const uint8_t *addr)
+{
+	if (family == AF_INET)
+		return addr[0] != 0 && addr[0] != 127 && addr[0] < 224;
+
+	const bool unspecified_or_loopback = bytes_are_zero(addr, 15) && addr[15] <= 1;
+
+	return addr[0] != 0xff && !unspecified_or_loopback;
+}
+
+/* Whether ICMP's rules allow an error in answer to this packet. */
+static bool may_answer(const uint8_t *packet, const struct inner *inner)
+{
+	uint8_t protocol;
+	uint32_t offset;
+
+	if (!is_host(inner->family, inner->src) || !is_host(inner->family, inner->dst) ||
+		!transport_find(packet, inner, &protocol, &offset))
+		return false;
+	if (protocol != (inner->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+		return true;
+	if (offset == inner->len)
+		return false;
+
+	const uint8_t type = packet[offset];
+
+	if (inner->family == AF_INET6)
+		return type >= 128 && type != 137; /* 137: redirect */
+	/* Unreachable, source quench, redirect, time exceeded, parameter problem. */
+	return type != 3 && type != 4 && type != 5 && type != 11 && type != 12;
+}
+
+static size_t unreachable4(uint8_t *buf, const uint8_t *packet, const struct inner *inner)
+{
+	const uint32_t room = ICMPV4_ERROR_MAX - IPV4_HEADER - ICMP_HEADER;
+	const uint32_t quote_len = inner->len < room ? inner->len : room;
+	const uint32_t icmp_len = ICMP_HEADER + quote_len;
+	uint8_t *icmp = buf + IPV4_HEADER;
+
+	memset(buf, 0, IPV4_HEADER + ICMP_HEADER);
+	buf[0] = 4 << 4 | IPV4_HEADER / 4;
+	buf[1] = TOS_INTERNETWORK_CONTROL;
+	store_be16(buf + 2, (uint16_t)(IPV4_HEADER + icmp_len));
+	buf[8] = HOP_LIMIT;
+	buf[9] = IPPROTO_ICMP;
+	memcpy(buf + 12, inner->dst, 4);
+	memcpy(buf + 16, inner->src, 4);
+	store_be16(buf + 10, checksum_finish(checksum_add(0, buf, IPV4_HEADER)));
+
+	icmp[0] = 3; /* destination unreachable: */
+	icmp[1] = 1; /* host */
+	memcpy(icmp + ICMP_HEADER, packet, quote_len);
+	store_be16(icmp + 2, checksum_finish(checksum_add(0, icmp, icmp_len)));
+	return IPV4_HEADER + icmp_len;
+}
+
+static size_t unreachable6(uint8_t *buf, const uint8_t *packet, const struct inner *inner)
+{
+	const uint32_t room = INNER_UNREACHABLE_MAX - IPV6_HEADER - ICMP_HEADER;
+	const uint32_t quote_len = inner->len < room ? inner->len : room;
+	const uint32_t icmp_len = ICMP_HEADER + quote_len;
+	uint8_t *icmp = buf + IPV6_HEADER;
+
+	memset(buf, 0, IPV6_HEADER + ICMP_HEADER);
+	buf[0] = 6 << 4;
+	store_be16(buf + 4, (uint16_t)icmp_len);
+	buf[6] = IPPROTO_ICMPV6;
+	buf[7] = HOP_LIMIT;
+	memcpy(buf + 8, inner->dst, 16);
+	memcpy(buf + 24, inner->src, 16);
+
+	icmp[0] = 1; /* destination unreachable: */
+	icmp[1] = 3; /* address */
+	memcpy(icmp + ICMP_HEADER, packet, quote_len);
+	/* The pseudo-header: both addresses, length, protocol. */
+	const uint32_t pseudo = checksum_add(icmp_len + IPPROTO_ICMPV6, buf + 8, 32);
+
+	store_be16(icmp + 2, checksum_finish(checksum_add(pseudo, icmp, icmp_len)));
+	return IPV6_HEADER + icmp_len;
+}
+
+size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *packet, size_t len)
+{
+	struct inner inner;
+
+	if (!inner_parse(packet, len, &inner) || !may_answer(packet, &inner))
+		return 0;
+	return inner.family == AF_INET ? unreachable4(buf, packet, &inner)
+				       : unreachable6(buf, packet, &inner);
+}
+
+bool inner_udp(const uint8_t *packet, size_t len, size_t payload_min, uint16_t *ret_source_port,
+	const uint8_t **ret_payload)
+{
+	struct inner inner;
+	uint8_t protocol;
+	uint32_t offset;
+
+	if (!inner_parse(packet, len, &inner) ||
+		!transport_find(packet, &inner, &protocol, &offset) || protocol != IPPROTO_UDP ||
+		inner.len - offset < UDP_HEADER || inner.len - offset - UDP_HEADER < payload_min)
+		return false;
+	*ret_source_port = load_be16(packet + offset);
+	*ret_payload = packet + offset + UDP_HEADER;
+	return true;
+}
