@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A real TUN device in a namespace of the test's own.
+ */
+#include "net/tun.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+
+#include "netns.h"
+
+static uint8_t buffers[BATCH_MAX][PACKET_BUF];
+static struct tun_features features;
+
+static struct tun create_up(void)
+{
+	struct tun tun = {.vnet_hdr = true};
+
+	tun.fd = tun_create("h-net0", &features);
+	assert_true(tun.fd >= 0);
+	assert_true(shell("ip address add 10.8.0.1/24 dev h-net0 && ip link set h-net0 up"));
+	return tun;
+}
+
+/* Read until a packet of protocol (IPv4's) is there; the stack sends IPv6 packets of its own. */
+static struct packet read_ipv4(const struct tun *tun, uint8_t protocol)
+{
+	struct batch batch;
+
+	for (int i = 0; i < 100; i++) {
+		struct pollfd pollfd = {.fd = tun->fd, .events = POLLIN};
+
+		assert_int_equal(poll(&pollfd, 1, 1000), 1);
+		assert_int_equal(tun_read(tun, buffers, 1, &batch), 0);
+		if (batch.num == 1 && batch.packets[0].data[0] >> 4 == 4 &&
+			batch.packets[0].data[9] == protocol)
+			return batch.packets[0];
+	}
+	fail_msg("no such packet");
+	return (struct packet){0};
+}
+
+static uint16_t sum_words(uint32_t sum, const uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		sum += i % 2 ? data[i] : (uint32_t)data[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+/* Whether the UDP checksum of an IPv4 packet is there and right. */
+static bool has_udp_checksum(const struct packet *packet)
+{
+	const uint8_t *udp = packet->data + 20;
+	uint32_t pseudo = IPPROTO_UDP + packet->len - 20;
+
+	return load_be16(udp + 6) != 0 &&
+	       sum_words(sum_words(pseudo, packet->data + 12, 8), udp, packet->len - 20) == 0xffff;
+}
+
+static void send_udp(const char *address, const void *data, size_t len)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(7)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(inet_pton(AF_INET, address, &to.sin_addr), 1);
+	assert_int_equal(sendto(fd, data, len, 0, (struct sockaddr *)&to, sizeof(to)), len);
+	close(fd);
+}
+
+/* Turn a UDP packet into its answer: the addresses and ports swapped keep the checksum. */
+static void reflect(struct packet *packet)
+{
+	uint8_t swap[4];
+
+	memcpy(swap, packet->data + 12, 4);
+	memcpy(packet->data + 12, packet->data + 16, 4);
+	memcpy(packet->data + 16, swap, 4);
+	memcpy(swap, packet->data + 20, 2);
+	memcpy(packet->data + 20, packet->data + 22, 2);
+	memcpy(packet->data + 22, swap, 2);
+}
+
+static void test_names(void **state)
+{
+	static const struct {
+		const char *name;
+		int expected;
+	} rows[] = {
+		{"", -EINVAL},
+		{"h-net%d", -EINVAL},
+		{"a/b", -EINVAL},
+		{"..", -EINVAL},
+		{"sixteencharacter", -EINVAL},
+		{"lo", -EBUSY},
+		{"fifteencharacte", 0},
+	};
+
+	(void)state;
+	NETNS_OR_SKIP();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int fd = tun_create(rows[i].name, &features);
+
+		if (rows[i].expected < 0)
+			assert_int_equal(fd, rows[i].expected);
+		else
+			assert_true(fd >= 0);
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+static void test_create(void **state)
+{
+	struct tun_features second = {.tso = true, .uso = true};
+	struct ifreq request = {0};
+	int fd, header_len = 0;
+
+	(void)state;
+	NETNS_OR_SKIP();
+	fd = tun_create("h-net0", &features);
+	assert_true(fd >= 0);
+	assert_true(features.tso);
+	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(ioctl(fd, TUNGETIFF, &request), 0);
+	assert_string_equal(request.ifr_name, "h-net0");
+	assert_true(request.ifr_flags & IFF_VNET_HDR);
+	assert_true(request.ifr_flags & IFF_NO_PI);
+	assert_int_equal(ioctl(fd, TUNGETVNETHDRSZ, &header_len), 0);
+	assert_int_equal(header_len, 10);
+
+	/* A second instance must not become a second queue of this one. */
+	assert_int_equal(tun_create("h-net0", &second), -EBUSY);
+	assert_true(second.tso && second.uso);
+
+	/* Not persistent. */
+	close(fd);
+	assert_int_equal(if_nametoindex("h-net0"), 0);
+}
+
+static void test_adopt(void **state)
+{
+	static const struct {
+		short flags;
+		int expected;
+		bool vnet_hdr;
+	} rows[] = {
+		{IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, 0, true},
+		{IFF_TUN | IFF_NO_PI, 0, false},
+		{IFF_TAP | IFF_NO_PI, -EINVAL, false},
+	};
+	char name[IFNAMSIZ] = "unchanged";
+	bool vnet_hdr = false;
+	int pipes[2];
+
+	(void)state;
+	NETNS_OR_SKIP();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct ifreq request = {.ifr_name = "h-net%d", .ifr_flags = rows[i].flags};
+		int fd = open("/dev/net/tun", O_RDWR), header_len = 12;
+
+		assert_true(fd >= 0);
+		assert_int_equal(ioctl(fd, TUNSETIFF, &request), 0);
+		if (rows[i].vnet_hdr)
+			assert_int_equal(ioctl(fd, TUNSETVNETHDRSZ, &header_len), 0);
+		strcpy(name, "unchanged");
+		assert_int_equal(tun_adopt(fd, name, &vnet_hdr, &features), rows[i].expected);
+		if (rows[i].expected == 0) {
+			assert_string_equal(name, request.ifr_name);
+			assert_int_equal(vnet_hdr, rows[i].vnet_hdr);
+			assert_int_equal(features.tso, rows[i].vnet_hdr);
+			assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+			assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+		} else {
+			assert_string_equal(name, "unchanged");
+		}
+		if (rows[i].vnet_hdr) {
+			assert_int_equal(ioctl(fd, TUNGETVNETHDRSZ, &header_len), 0);
+			assert_int_equal(header_len, 10);
+		}
+		close(fd);
+	}
+	assert_int_equal(pipe(pipes), 0);
+	assert_true(tun_adopt(pipes[0], name, &vnet_hdr, &features) < 0);
+	assert_true(tun_adopt(-1, name, &vnet_hdr, &features) == -EBADF);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* Out by the device, reflected into it, and back to the sender; with and without vnet header. */
+static void round_trip(struct tun tun, size_t len)
+{
+	static uint8_t data[PACKET_MAX], back[PACKET_MAX];
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(7)};
+	struct timeval second = {.tv_sec = 1};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct batch batch = {.num = 1};
+	unsigned failed = 99;
+
+	assert_int_equal(inet_pton(AF_INET, "10.8.0.2", &to.sin_addr), 1);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second)), 0);
+	for (size_t i = 0; i < len; i++)
+		data[i] = (uint8_t)(i * 31 + len);
+	assert_int_equal(sendto(fd, data, len, 0, (struct sockaddr *)&to, sizeof(to)), len);
+	batch.packets[0] = read_ipv4(&tun, IPPROTO_UDP);
+	assert_int_equal(batch.packets[0].len, len + 28);
+	assert_ptr_equal(batch.packets[0].data, buffers[0] + PACKET_HEADROOM);
+	assert_null(batch.packets[0].endpoint);
+	assert_true(has_udp_checksum(&batch.packets[0]));
+	reflect(&batch.packets[0]);
+	assert_int_equal(tun_write(&tun, &batch, &failed), 0);
+	assert_int_equal(failed, 0);
+	assert_int_equal(recv(fd, back, sizeof(back), 0), len);
+	assert_memory_equal(back, data, len);
+	close(fd);
+}
+
+static void test_round_trip(void **state)
+{
+	static const size_t lens[] = {0, 1, 100, 1471, 1472};
+	struct tun tun;
+
+	(void)state;
+	NETNS_OR_SKIP();
+	tun = create_up();
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++)
+		round_trip(tun, lens[i]);
+	assert_true(shell("ip link set h-net0 mtu 34816"));
+	round_trip(tun, 34816 - 28);
+	assert_true(shell("ip link set h-net0 mtu 65535"));
+	round_trip(tun, 65535 - 28);
+	close(tun.fd);
+}
+
+static void test_round_trip_plain(void **state)
+{
+	struct ifreq request = {.ifr_name = "h-net0", .ifr_flags = IFF_TUN | IFF_NO_PI};
+	struct tun tun = {.vnet_hdr = false};
+
+	(void)state;
+	NETNS_OR_SKIP();
+	tun.fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(ioctl(tun.fd, TUNSETIFF, &request), 0);
+	assert_true(shell("ip address add 10.8.0.1/24 dev h-net0 && ip link set h-net0 up"));
+	round_trip(tun, 0);
+	round_trip(tun, 1472);
+	close(tun.fd);
+}
+
+static void test_batch(void **state)
+{
+	struct batch batch;
+	struct tun tun;
+	unsigned total = 0;
+
+	(void)state;
+	NETNS_OR_SKIP();
+	assert_true(shell("sysctl -qw net.ipv6.conf.default.disable_ipv6=1"));
+	tun = create_up();
+	for (uint32_t i = 0; i < 200; i++)
+		send_udp("10.8.0.2", &i, sizeof(i));
+	do {
+		assert_int_equal(tun_read(&tun, buffers, 60, &batch), 0);
+		assert_true(batch.num <= 60);
+		for (unsigned i = 0; i < batch.num; i++, total++) {
+			assert_int_equal(batch.packets[i].len, 32);
+			assert_int_equal(load_le32(batch.packets[i].data + 28), total);
+			assert_ptr_equal(batch.packets[i].data, buffers[i] + PACKET_HEADROOM);
+		}
+	} while (batch.num > 0);
+	assert_int_equal(total, 200);
+	close(tun.fd);
+}
+
+/* A checksum left open (by the maker of an adopted device) is completed, odd lengths too; a
+ * packet for a segmenter we do not have is dropped. */
+static void test_leftover_offloads(void **state)
+{
+	static const uint8_t data[33] = {1, 2, 3, 0xff, 0xfe, 9, [32] = 0xee};
+	struct batch batch = {.num = 9};
+	struct tun tun;
+	int fd, segment = 10;
+
+	(void)state;
+	NETNS_OR_SKIP();
+	assert_true(shell("sysctl -qw net.ipv6.conf.default.disable_ipv6=1"));
+	tun = create_up();
+	assert_int_equal(ioctl(tun.fd, TUNSETOFFLOAD, (unsigned long)TUN_F_CSUM), 0);
+	for (size_t len = 0; len <= sizeof(data); len++) {
+		struct packet packet;
+
+		send_udp("10.8.0.2", data, len);
+		packet = read_ipv4(&tun, IPPROTO_UDP);
+		assert_int_equal(packet.len, len + 28);
+		assert_true(has_udp_checksum(&packet));
+	}
+	if (features.uso) {
+		struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(7)};
+
+		assert_int_equal(ioctl(tun.fd, TUNSETOFFLOAD,
+					 (unsigned long)(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 |
+							 0x60 /* TUN_F_USO4, TUN_F_USO6 */)),
+			0);
+		assert_int_equal(inet_pton(AF_INET, "10.8.0.2", &to.sin_addr), 1);
+		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(
+			setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment)), 0);
+		assert_int_equal(sendto(fd, data, 30, 0, (struct sockaddr *)&to, sizeof(to)), 30);
+		assert_int_equal(tun_read(&tun, buffers, 8, &batch), 0);
+		assert_int_equal(batch.num, 0);
+		close(fd);
+	}
+	close(tun.fd);
+}
+
+/* Down: nothing to read, writes are skipped and counted. Malformed: skipped. Gone: -EBADFD. */
+static void test_down_and_deleted(void **state)
+{
+	uint8_t storage[3][PACKET_HEADROOM + 100] = {0};
+	struct batch batch = {.num = 3}, got;
+	unsigned failed = 99;
+	struct tun tun;
+
+	(void)state;
+	NETNS_OR_SKIP();
+	assert_true(shell("sysctl -qw net.ipv6.conf.default.disable_ipv6=1"));
+	tun = create_up();
+	for (unsigned i = 0; i < 3; i++)
+		batch.packets[i] =
+			(struct packet){.data = storage[i] + PACKET_HEADROOM, .len = 100};
+	batch.packets[0].data[0] = batch.packets[2].data[0] = 0x45;
+	assert_int_equal(tun_read(&tun, buffers, BATCH_MAX, &got), 0);
+	assert_int_equal(got.num, 0);
+	assert_int_equal(tun_write(&tun, &batch, &failed), 0);
+	assert_int_equal(failed, 1);
+	assert_true(shell("ip link set h-net0 down"));
+	assert_int_equal(tun_read(&tun, buffers, BATCH_MAX, &got), 0);
+	assert_int_equal(got.num, 0);
+	assert_int_equal(tun_write(&tun, &batch, &failed), 0);
+	assert_int_equal(failed, 3);
+	assert_true(shell("ip link set h-net0 up"));
+	assert_int_equal(tun_write(&tun, &batch, NULL), 0);
+	assert_true(shell("ip link delete h-net0"));
+	assert_int_equal(tun_read(&tun, buffers, BATCH_MAX, &got), -EBADFD);
+	assert_int_equal(tun_write(&tun, &batch, &failed), -EBADFD);
+	assert_int_equal(failed, 3);
+	close(tun.fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_create),
+		cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_round_trip_plain),
+		cmocka_unit_test(test_batch),
+		cmocka_unit_test(test_leftover_offloads),
+		cmocka_unit_test(test_down_and_deleted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
