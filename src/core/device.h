@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The device, as the engine process holds it: peers, their handshakes and timers, cookies and the
+ * rate limiter. Fed with events and time, it answers with controls for the transport. It has no
+ * session key after it emitted it, no endpoint, no long-term secret.
+ */
+#ifndef ADIT_CORE_DEVICE_H
+#define ADIT_CORE_DEVICE_H
+
+#include "core/exchange.h"
+#include "core/noise.h"
+#include "core/status.h"
+
+struct device;
+
+struct device_ops {
+	/* A control for the transport; borrowed for the call, then wiped. */
+	void (*emit)(void *ctx, const struct control *control);
+	/* len cryptographically random bytes. */
+	void (*random)(void *ctx, void *ret_bytes, size_t len);
+	void *ctx;
+	struct noise_keys keys;
+};
+
+/* The two clocks of an instant: boottime for durations, wall for TAI64N and display. */
+struct device_time {
+	uint64_t now_ns;
+	uint64_t wall_ns;
+};
+
+/* A device without keys and peers, down. The page is borrowed. NULL: out of memory. */
+struct device *device_new(const struct device_ops *ops, struct status_page *page);
+void device_free(struct device *device);
+
+/* The public key of the private key the vault now has; all zero: none. Handshakes in progress are
+ * forgotten, current keypairs send no more, new handshakes may start at once. */
+void device_set_public_key(struct device *device, const uint8_t public_key[KEY_LEN]);
+
+/* Add a peer under a free number (< MAX_PEERS). Returns 0, -EEXIST (number or key) or -ENOMEM. */
+MUST_CHECK int device_add_peer(
+	struct device *device, uint32_t peer_id, const uint8_t public_key[KEY_LEN]);
+void device_remove_peer(struct device *device, uint32_t peer_id);
+
+/* Set the persistent keepalive interval in seconds; turned on while up, one is sent at once.
+ * Returns 0 or -ENOENT. */
+MUST_CHECK int device_set_keepalive(
+	struct device *device, uint32_t peer_id, uint16_t interval_s, uint64_t now_ns);
+
+/* The interface went up (keepalives start) or down (timers stop, keys are forgotten). */
+void device_set_up(struct device *device, bool up, uint64_t now_ns);
+
+/* The machine slept: whatever keys there were are forgotten. */
+void device_forget_sessions(struct device *device);
+
+/* Take in an event of the transport. under_load: handshake messages arrive faster than they can be
+ * answered; those without a valid cookie get one instead. */
+void device_handle_event(
+	struct device *device, const struct event *event, bool under_load, struct device_time time);
+
+/* Run the timers that are due. */
+void device_run_timers(struct device *device, struct device_time time);
+
+/* When timers must be run next; 0: never. */
+uint64_t device_next_deadline(const struct device *device);
+
+#endif

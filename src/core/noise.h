@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The handshake Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s (WireGuard paper, section 5.4): create and
+ * consume its two messages, begin the session. The static private key and the preshared keys are
+ * not here: what needs them is asked of a struct noise_keys, behind which the vault stands.
+ *
+ * consume_* works on copies and commits to the handshake only after the last check.
+ */
+#ifndef ADIT_CORE_NOISE_H
+#define ADIT_CORE_NOISE_H
+
+#include "core/messages.h"
+#include "core/status.h"
+
+/* What a handshake asks of the long-term keys. Each mixes a secret into the chaining key and gives
+ * a message key, so no Diffie-Hellman result or psk ever comes out. Each returns 0, or a negative
+ * errno (-EKEYREJECTED: the shared secret is all zero) with its outputs undefined. */
+struct noise_keys {
+	/* (ck, key) = KDF2(ck, DH(static private, point)) */
+	int (*mix_dh)(void *ctx, const uint8_t point[KEY_LEN], uint8_t ck[HASH_LEN],
+		uint8_t ret_key[KEY_LEN]);
+	/* (ck, key) = KDF2(ck, DH(static private, static public of the peer)) */
+	int (*mix_static)(
+		void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_key[KEY_LEN]);
+	/* (ck, tau, key) = KDF3(ck, psk of the peer) */
+	int (*mix_psk)(void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_tau[HASH_LEN],
+		uint8_t ret_key[KEY_LEN]);
+	void *ctx;
+};
+
+enum handshake_state {
+	HANDSHAKE_NONE,
+	HANDSHAKE_CREATED_INITIATION,
+	HANDSHAKE_CONSUMED_INITIATION,
+	HANDSHAKE_CREATED_RESPONSE,
+	HANDSHAKE_CONSUMED_RESPONSE,
+};
+
+/* The symmetric state of Noise: chaining key C and hash H. */
+struct noise_symmetric {
+	uint8_t ck[HASH_LEN];
+	uint8_t hash[HASH_LEN];
+};
+
+/* A peer's handshake slot. */
+struct handshake {
+	enum handshake_state state;
+	uint32_t local_index;
+	uint32_t remote_index;
+	struct noise_symmetric symmetric;
+	uint8_t ephemeral_private[KEY_LEN];
+	uint8_t remote_ephemeral[KEY_LEN];
+	uint8_t latest_timestamp[TAI64N_LEN]; /* greatest consumed from this peer */
+	uint64_t last_initiation_consumption_ns;
+};
+
+/* Create an initiation to the peer whose static public key is remote_static. ephemeral_private is
+ * 32 fresh random bytes, index our free receiver index. The macs are left to cookie.h.
+ * Returns 0; -EKEYREJECTED for zero DH, or the error of keys; then the handshake is unchanged. */
+MUST_CHECK int noise_create_initiation(struct handshake *handshake, const struct noise_keys *keys,
+	uint32_t peer_id, const uint8_t local_static[KEY_LEN], const uint8_t remote_static[KEY_LEN],
+	const uint8_t ephemeral_private[KEY_LEN], const uint8_t timestamp[TAI64N_LEN],
+	uint32_t index, struct message_initiation *ret_message);
+
+/* First half of consuming an initiation: learn who it claims to be from. */
+MUST_CHECK enum drop noise_open_initiation(const struct message_initiation *message,
+	const struct noise_keys *keys, const uint8_t local_static[KEY_LEN],
+	struct noise_symmetric *ret_symmetric, uint8_t ret_remote_static[KEY_LEN]);
+
+/* Second half, for the peer found by that key: prove it, refuse replays (timestamp) and floods, and
+ * commit. symmetric comes from the first half and is consumed. */
+MUST_CHECK enum drop noise_consume_initiation(struct handshake *handshake,
+	const struct message_initiation *message, const struct noise_keys *keys, uint32_t peer_id,
+	struct noise_symmetric *symmetric, uint64_t now_ns);
+
+/* Create the response to the initiation last consumed. Arguments and errors as for
+ * noise_create_initiation. */
+MUST_CHECK int noise_create_response(struct handshake *handshake, const struct noise_keys *keys,
+	uint32_t peer_id, const uint8_t remote_static[KEY_LEN],
+	const uint8_t ephemeral_private[KEY_LEN], uint32_t index,
+	struct message_response *ret_message);
+
+/* Consume the response to the initiation last created. */
+MUST_CHECK enum drop noise_consume_response(struct handshake *handshake,
+	const struct message_response *message, const struct noise_keys *keys, uint32_t peer_id);
+
+/* Derive the session keys and wipe the handshake, whose state must be CREATED_RESPONSE or
+ * CONSUMED_RESPONSE. Returns whether we were the initiator. */
+bool noise_begin_session(
+	struct handshake *handshake, uint8_t ret_sending[KEY_LEN], uint8_t ret_receiving[KEY_LEN]);
+
+/* Forget the handshake in progress; keeps what guards against replays. */
+void noise_clear(struct handshake *handshake);
+
+/* The TAI64N of a wall clock reading, rounded down to 2^24 ns so that it does not tell how exact
+ * our clock is, and greater than *last_ns, which is moved on (0 at first): a clock that steps
+ * back does not lock us out. */
+void noise_timestamp(uint8_t ret_timestamp[TAI64N_LEN], uint64_t wall_ns, uint64_t *last_ns);
+
+#endif

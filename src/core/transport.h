@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The transport, as the datapath process holds it: sessions, endpoints, allowed IPs, staged
+ * packets. Inner packets become transport data messages and back, in batches. Of handshakes it
+ * knows only their size and mac1; everything else about them is the device's.
+ */
+#ifndef ADIT_CORE_TRANSPORT_H
+#define ADIT_CORE_TRANSPORT_H
+
+#include "base/packet.h"
+#include "core/allowedips.h"
+#include "core/exchange.h"
+#include "core/status.h"
+
+struct transport;
+
+/* What comes out. Batches are borrowed for the call; the callee may change them. */
+struct transport_ops {
+	void (*send)(void *ctx, struct batch *datagrams);   /* to the UDP sockets */
+	void (*deliver)(void *ctx, struct batch *packets);  /* to the TUN device */
+	void (*emit)(void *ctx, const struct event *event); /* to the device */
+	void *ctx;
+};
+
+/* A transport without peers, down. The page is borrowed. NULL: out of memory. */
+struct transport *transport_new(const struct transport_ops *ops, struct status_page *page);
+void transport_free(struct transport *transport);
+
+/* Our public key, all zero for none: whose mac1 lets handshake messages pass. */
+void transport_set_public_key(struct transport *transport, const uint8_t public_key[KEY_LEN]);
+
+/* The state and MTU of the interface; down: everything is dropped. */
+void transport_set_link(struct transport *transport, bool up, uint32_t mtu);
+
+/* Add a peer under a free number, with a cleared status. Returns 0, -EEXIST or -ENOMEM. */
+MUST_CHECK int transport_add_peer(struct transport *transport, uint32_t peer_id);
+void transport_remove_peer(struct transport *transport, uint32_t peer_id);
+
+/* A peer's endpoint, as configured (the sticky source is forgotten) or as it is now: NULL if there
+ * is no such peer, else borrowed until it is removed. */
+void transport_set_endpoint(
+	struct transport *transport, uint32_t peer_id, const struct endpoint *endpoint);
+struct endpoint *transport_endpoint(const struct transport *transport, uint32_t peer_id);
+
+/* Forget every sticky source: the sockets, the mark or the routes have changed. */
+void transport_forget_sources(struct transport *transport);
+
+/* The allowed-IPs table; whoever changes it uses only numbers of peers that exist. */
+struct allowedips *transport_allowedips(struct transport *transport);
+
+/* Take in a control of the device. */
+void transport_handle_control(
+	struct transport *transport, const struct control *control, uint64_t now_ns);
+
+/* Inner packets from the TUN device, each with PACKET_HEADROOM and PACKET_TAILROOM, to be sealed
+ * in place and sent; those without a session are staged. */
+void transport_encrypt(struct transport *transport, struct batch *packets, uint64_t now_ns);
+
+/* Datagrams from the sockets, to be opened in place and delivered, or passed to the device. */
+void transport_decrypt(struct transport *transport, struct batch *datagrams, uint64_t now_ns);
+
+#endif
