@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The engine: runs the device (core/device.h). Handshake messages come from the datapath and wait
+ * in a bounded queue; how long it is decides whether we are under load. Everything else the
+ * datapath says is short and is handled first.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/device.h"
+#include "tunnel/ipc.h"
+#include "tunnel/role.h"
+#include "tunnel/sandbox.h"
+#include "tunnel/status_map.h"
+
+enum {
+	QUEUE_MAX = 4096,
+	UNDER_LOAD_LEN = QUEUE_MAX / 8,
+	HANDSHAKES_PER_ROUND = 16,
+};
+
+/* A suspended machine's boottime runs ahead of its monotonic clock by more than reading them. */
+#define SUSPEND_MIN_NS SECOND_NS
+
+struct engine {
+	struct device *device;
+	struct event queue[QUEUE_MAX]; /* handshake messages, a ring */
+	uint32_t queue_head, queue_len;
+	struct event *notices; /* the other events, owned */
+	size_t num_notices, cap_notices;
+	uint64_t under_load_until_ns;
+	uint64_t asleep_ns; /* boottime minus monotonic when last looked */
+	struct status_page *page;
+	int timer_fd, clock_fd;
+};
+
+static struct engine engine; /* one a process; large, so not on the stack */
+
+/* --- the vault -----------------------------------------------------------------------------------
+ */
+
+static int ask_vault(enum vault_request_type type, uint32_t peer_id, const uint8_t *point,
+	uint8_t ck[HASH_LEN], uint8_t *ret_tau, uint8_t ret_key[KEY_LEN])
+{
+	struct vault_request request = {.type = type, .peer_id = peer_id};
+	struct vault_reply reply;
+	int r;
+
+	if (point)
+		memcpy(request.a, point, KEY_LEN);
+	memcpy(request.b, ck, HASH_LEN);
+	r = ipc_call(ENGINE_FD_VAULT, &request, sizeof(request), &reply, sizeof(reply));
+	if (r == -EPIPE)
+		_exit(0);
+	if (r < 0)
+		role_fail("vault", r);
+	r = reply.error;
+	if (r == 0) {
+		memcpy(ck, reply.a, HASH_LEN);
+		memcpy(ret_key, reply.b, KEY_LEN);
+		if (ret_tau)
+			memcpy(ret_tau, reply.c, HASH_LEN);
+	}
+	wipe(&request, sizeof(request));
+	wipe(&reply, sizeof(reply));
+	return r;
+}
+
+static int mix_dh(
+	void *ctx, const uint8_t point[KEY_LEN], uint8_t ck[HASH_LEN], uint8_t ret_key[KEY_LEN])
+{
+	(void)ctx;
+	return ask_vault(VAULT_MIX_DH, 0, point, ck, NULL, ret_key);
+}
+
+static int mix_static(void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_key[KEY_LEN])
+{
+	(void)ctx;
+	return ask_vault(VAULT_MIX_STATIC, peer_id, NULL, ck, NULL, ret_key);
+}
+
+static int mix_psk(void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_tau[HASH_LEN],
+	uint8_t ret_key[KEY_LEN])
+{
+	(void)ctx;
+	return ask_vault(VAULT_MIX_PSK, peer_id, NULL, ck, ret_tau, ret_key);
+}
+
+/* --- the datapath --------------------------------------------------------------------------------
+ */
+
+static void keep_notice(const struct event *event)
+{
+	if (engine.num_notices == engine.cap_notices) {
+		size_t cap = engine.cap_notices ? 2 * engine.cap_notices : 64;
+		struct event *grown = reallocarray(engine.notices, cap, sizeof(*grown));
+
+		if (!grown)
+			role_fail("events", -ENOMEM);
+		engine.notices = grown;
+		engine.cap_notices = cap;
+	}
+	engine.notices[engine.num_notices++] = *event;
+}
+
+static void take_event(const struct event *event, uint64_t now_ns)
+{
+	if (event->type < EVENT_HANDSHAKE_MESSAGE || event->type > EVENT_KEYPAIR_GONE ||
+		event->peer_id >= MAX_PEERS || event->len > sizeof(event->message) ||
+		(event->type == EVENT_HANDSHAKE_MESSAGE && event->endpoint.family != AF_INET &&
+			event->endpoint.family != AF_INET6))
+		role_fail("bad event", -EPROTO);
+	if (event->type != EVENT_HANDSHAKE_MESSAGE) {
+		keep_notice(event);
+	} else if (engine.queue_len == QUEUE_MAX) {
+		status_drop(engine.page, DROP_QUEUE_FULL, 1);
+	} else {
+		engine.queue[(engine.queue_head + engine.queue_len++) % QUEUE_MAX] = *event;
+		if (engine.queue_len >= UNDER_LOAD_LEN)
+			engine.under_load_until_ns = now_ns + SECOND_NS;
+	}
+}
+
+/* Read all events there are; nothing is handled yet. */
+static void drain_events(void)
+{
+	uint64_t now_ns = clock_boottime_ns();
+	struct event event;
+	int r;
+
+	while ((r = ipc_try_receive(ENGINE_FD_DATAPATH, &event, sizeof(event), NULL)) == 0)
+		take_event(&event, now_ns);
+	if (r == -EPIPE)
+		_exit(0);
+	if (r != -EAGAIN)
+		role_fail("datapath", r);
+}
+
+/* To the datapath. While it is slow its events are read: it may be waiting for us to do so. */
+static void emit(void *ctx, const struct control *control)
+{
+	int r;
+
+	(void)ctx;
+	while ((r = ipc_try_send(ENGINE_FD_DATAPATH, control, sizeof(*control))) == -EAGAIN) {
+		struct pollfd fd = {.fd = ENGINE_FD_DATAPATH, .events = POLLIN | POLLOUT};
+
+		if (poll(&fd, 1, -1) > 0 && (fd.revents & POLLIN))
+			drain_events();
+	}
+	if (r == -EPIPE)
+		_exit(0);
+	if (r < 0)
+		role_fail("datapath", r);
+}
+
+static void get_random(void *ctx, void *ret_bytes, size_t len)
+{
+	(void)ctx;
+	if (getrandom(ret_bytes, len, 0) != (ssize_t)len)
+		role_fail("getrandom", -errno);
+}
+
+static struct device_time now(void)
+{
+	return (struct device_time){clock_boottime_ns(), clock_wall_ns()};
+}
+
+static void handle_events(void)
+{
+	struct event *notices = engine.notices;
+	size_t num = engine.num_notices, cap = engine.cap_notices;
+	struct device_time time = now();
+
+	/* handling may read more, into a list of its own */
+	engine.notices = NULL;
+	engine.num_notices = engine.cap_notices = 0;
+	for (size_t i = 0; i < num; i++)
+		device_handle_event(engine.device, &notices[i], false, time);
+	if (engine.notices == NULL) {
+		engine.notices = notices;
+		engine.cap_notices = cap;
+	} else {
+		free(notices);
+	}
+	for (int i = 0; i < HANDSHAKES_PER_ROUND && engine.queue_len > 0; i++) {
+		struct event *event = &engine.queue[engine.queue_head];
+
+		device_handle_event(
+			engine.device, event, now().now_ns < engine.under_load_until_ns, now());
+		engine.queue_head = (engine.queue_head + 1) % QUEUE_MAX;
+		engine.queue_len--;
+	}
+}
+
+/* --- the monitor ---------------------------------------------------------------------------------
+ */
+
+static int handle_request(const struct request *request)
+{
+	const struct ack ack = {REQUEST_SYNC};
+	uint64_t now_ns = clock_boottime_ns();
+
+	switch ((enum request_type)request->type) {
+	case REQUEST_SYNC:
+		return ipc_send(ENGINE_FD_MONITOR, &ack, sizeof(ack));
+	case REQUEST_SET_PUBLIC_KEY:
+		device_set_public_key(engine.device, request->key);
+		return 0;
+	case REQUEST_SET_LINK:
+		device_set_up(engine.device, request->link.up, now_ns);
+		return 0;
+	case REQUEST_ADD_PEER:
+		return device_add_peer(engine.device, request->peer_id, request->key);
+	case REQUEST_REMOVE_PEER:
+		device_remove_peer(engine.device, request->peer_id);
+		return 0;
+	case REQUEST_SET_KEEPALIVE:
+		return device_set_keepalive(
+			engine.device, request->peer_id, (uint16_t)request->keepalive_s, now_ns);
+	default:
+		return -EPROTO;
+	}
+}
+
+static void serve_monitor(void)
+{
+	struct request request;
+	int r;
+
+	while ((r = ipc_try_receive(ENGINE_FD_MONITOR, &request, sizeof(request), NULL)) == 0) {
+		if (request.peer_id >= MAX_PEERS)
+			role_fail("bad request", -EPROTO);
+		r = handle_request(&request);
+		if (r < 0)
+			role_fail("request", r);
+	}
+	if (r == -EPIPE)
+		_exit(0);
+	if (r != -EAGAIN)
+		role_fail("monitor", r);
+}
+
+/* --- time ----------------------------------------------------------------------------------------
+ */
+
+static uint64_t time_asleep_ns(void)
+{
+	uint64_t monotonic_ns = clock_ns(CLOCK_MONOTONIC);
+
+	return clock_boottime_ns() - monotonic_ns;
+}
+
+/* The kernel cancels this timer when the wall clock jumps, and when the machine wakes up. */
+static void arm_clock_watch(void)
+{
+	const struct itimerspec never = {.it_value.tv_sec = INT32_MAX};
+	uint64_t asleep_ns = time_asleep_ns();
+
+	if (timerfd_settime(
+		    engine.clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0)
+		role_fail("clock", -errno);
+	if (asleep_ns > engine.asleep_ns + SUSPEND_MIN_NS) {
+		log_debug("the machine was suspended: all sessions are forgotten");
+		device_forget_sessions(engine.device);
+	}
+	engine.asleep_ns = asleep_ns;
+}
+
+static void arm_timer(void)
+{
+	static uint64_t armed_ns;
+	uint64_t deadline_ns = device_next_deadline(engine.device);
+	struct itimerspec at = {
+		.it_value = {(time_t)(deadline_ns / SECOND_NS), (long)(deadline_ns % SECOND_NS)}};
+
+	if (deadline_ns == armed_ns)
+		return;
+	armed_ns = deadline_ns;
+	if (timerfd_settime(engine.timer_fd, TFD_TIMER_ABSTIME, &at, NULL) < 0)
+		role_fail("timer", -errno);
+}
+
+static void run(void)
+{
+	struct pollfd fds[] = {{.fd = ENGINE_FD_MONITOR, .events = POLLIN},
+		{.fd = ENGINE_FD_DATAPATH, .events = POLLIN},
+		{.fd = engine.timer_fd, .events = POLLIN},
+		{.fd = engine.clock_fd, .events = POLLIN}};
+	uint64_t expirations;
+
+	for (;;) {
+		bool idle = engine.queue_len == 0 && engine.num_notices == 0;
+
+		arm_timer();
+		if (poll(fds, ARRAY_SIZE(fds), idle ? -1 : 0) < 0 && errno != EINTR)
+			role_fail("poll", -errno);
+		if (fds[3].revents) {
+			(void)!read(engine.clock_fd, &expirations, sizeof(expirations));
+			arm_clock_watch();
+		}
+		if (fds[2].revents)
+			(void)!read(engine.timer_fd, &expirations, sizeof(expirations));
+		if (fds[1].revents)
+			drain_events();
+		handle_events();
+		if (fds[0].revents)
+			serve_monitor();
+		device_run_timers(engine.device, now());
+	}
+}
+
+void engine_main(void)
+{
+	const struct ack ready = {ACK_READY};
+	const struct device_ops ops = {.emit = emit,
+		.random = get_random,
+		.keys = {.mix_dh = mix_dh, .mix_static = mix_static, .mix_psk = mix_psk}};
+
+	engine.page = status_map(ENGINE_FD_STATUS);
+	engine.timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	engine.clock_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	engine.asleep_ns = time_asleep_ns();
+	if (!engine.page || engine.timer_fd < 0 || engine.clock_fd < 0 || crypto_init() < 0)
+		role_fail("cannot start", -errno);
+	engine.device = device_new(&ops, engine.page);
+	if (!engine.device)
+		role_fail("cannot start", -ENOMEM);
+	arm_clock_watch();
+	sandbox_enter(ROLE_ENGINE);
+	if (ipc_send(ENGINE_FD_MONITOR, &ready, sizeof(ready)) < 0)
+		_exit(0);
+	run();
+	_exit(1);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Messages over SOCK_SEQPACKET. The sockets are blocking; what must not wait says MSG_DONTWAIT.
+ */
+#include "tunnel/ipc.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static int send_message(
+	int fd, const void *message, size_t len, const int *fds, size_t num_fds, int flags)
+{
+	union {
+		char buf[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec iov = {(void *)(uintptr_t)message, len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (num_fds) {
+		msg.msg_control = control.buf;
+		msg.msg_controllen = CMSG_SPACE(num_fds * sizeof(int));
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(num_fds * sizeof(int));
+		memcpy(CMSG_DATA(&control.align), fds, num_fds * sizeof(int));
+	}
+	do {
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL | flags);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	return 0;
+}
+
+int ipc_send(int fd, const void *message, size_t len)
+{
+	return send_message(fd, message, len, NULL, 0, 0);
+}
+
+int ipc_send_fds(int fd, const void *message, size_t len, const int *fds, size_t num_fds)
+{
+	return send_message(fd, message, len, fds, num_fds, 0);
+}
+
+int ipc_try_send(int fd, const void *message, size_t len)
+{
+	return send_message(fd, message, len, NULL, 0, MSG_DONTWAIT);
+}
+
+/* Returns the number of descriptors taken out, at most 2. */
+static size_t take_fds(struct msghdr *msg, int fds[2])
+{
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
+	size_t num = 0;
+
+	fds[0] = fds[1] = -1;
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
+		num = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		if (num > 2)
+			num = 2;
+		memcpy(fds, CMSG_DATA(cmsg), num * sizeof(int));
+	}
+	return num;
+}
+
+static int receive_message(int fd, void *message, size_t len, int ret_fds[2], int flags)
+{
+	union {
+		char buf[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = {message, len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	int fds[2] = {-1, -1};
+	ssize_t n;
+
+	if (ret_fds) {
+		msg.msg_control = control.buf;
+		msg.msg_controllen = sizeof(control.buf);
+	}
+	do {
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | flags);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	if (ret_fds)
+		take_fds(&msg, fds);
+	if (n == 0 || (size_t)n != len || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+		for (size_t i = 0; i < 2; i++) {
+			if (fds[i] >= 0)
+				close(fds[i]);
+		}
+		return n == 0 ? -EPIPE : -EPROTO;
+	}
+	if (ret_fds)
+		memcpy(ret_fds, fds, sizeof(fds));
+	return 0;
+}
+
+int ipc_receive(int fd, void *message, size_t len)
+{
+	return receive_message(fd, message, len, NULL, 0);
+}
+
+int ipc_try_receive(int fd, void *message, size_t len, int ret_fds[2])
+{
+	return receive_message(fd, message, len, ret_fds, MSG_DONTWAIT);
+}
+
+int ipc_call(int fd, const void *request, size_t request_len, void *reply, size_t reply_len)
+{
+	int r = ipc_send(fd, request, request_len);
+
+	return r < 0 ? r : ipc_receive(fd, reply, reply_len);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Every message between the processes of a tunnel: fixed structs, one a packet of a
+ * SOCK_SEQPACKET socketpair. Engine and datapath exchange struct control and struct event
+ * (core/exchange.h); what monitor and vault say is here. A message of the wrong size or type, or
+ * with a field out of range, means that the neighbour is compromised or broken: the receiver ends.
+ *
+ *   monitor -> vault     struct vault_request, each answered by a struct vault_reply
+ *   engine  -> vault     the same, the VAULT_MIX_* only
+ *   monitor -> engine    struct request; REQUEST_SYNC is answered by a struct ack
+ *   monitor -> datapath  struct request; REQUEST_SYNC, REQUEST_GET_PEERS are answered
+ *   all     -> monitor   one struct ack when the process is in its sandbox and ready
+ */
+#ifndef ADIT_TUNNEL_IPC_H
+#define ADIT_TUNNEL_IPC_H
+
+#include "core/exchange.h"
+
+/* Where a role finds its descriptors after exec; 0 and 1 are /dev/null, 2 is stderr. */
+enum {
+	VAULT_FD_MONITOR = 3,
+	VAULT_FD_ENGINE,
+	ENGINE_FD_MONITOR = 3,
+	ENGINE_FD_VAULT,
+	ENGINE_FD_DATAPATH,
+	ENGINE_FD_STATUS,
+	DATAPATH_FD_MONITOR = 3,
+	DATAPATH_FD_ENGINE,
+	DATAPATH_FD_STATUS,
+	DATAPATH_FD_TUN,
+};
+
+enum vault_request_type {
+	VAULT_SET_PRIVATE_KEY = 1, /* a -> reply a: the public key */
+	VAULT_GET_PRIVATE_KEY,	   /* -> reply a */
+	VAULT_ADD_PEER,		   /* peer_id, a: its public key */
+	VAULT_REMOVE_PEER,	   /* peer_id */
+	VAULT_SET_PSK,		   /* peer_id, a */
+	VAULT_GET_PSK,		   /* peer_id -> reply a */
+	VAULT_MIX_DH,		   /* a: point, b: chaining key -> reply a: chaining key, b: key */
+	VAULT_MIX_STATIC,	   /* peer_id, b -> reply a, b */
+	VAULT_MIX_PSK,		   /* peer_id, b -> reply a, b, c: tau */
+};
+
+struct vault_request {
+	uint32_t type;
+	uint32_t peer_id;
+	uint8_t a[KEY_LEN];
+	uint8_t b[KEY_LEN];
+};
+static_assert(sizeof(struct vault_request) == 72, "crosses processes");
+
+struct vault_reply {
+	int32_t error; /* 0 or a negative errno; then the rest is zero */
+	uint8_t a[KEY_LEN];
+	uint8_t b[KEY_LEN];
+	uint8_t c[KEY_LEN];
+};
+static_assert(sizeof(struct vault_reply) == 100, "crosses processes");
+
+enum request_type {
+	REQUEST_SYNC = 1,
+	REQUEST_SET_PUBLIC_KEY, /* key; all zero: none */
+	REQUEST_SET_LINK,	/* link */
+	REQUEST_ADD_PEER,	/* peer_id; engine: key */
+	REQUEST_REMOVE_PEER,	/* peer_id */
+	REQUEST_SET_KEEPALIVE,	/* engine: peer_id, keepalive_s */
+	/* the rest are the datapath's */
+	REQUEST_SET_ENDPOINT,	   /* peer_id, endpoint */
+	REQUEST_ADD_ALLOWED_IP,	   /* peer_id, prefix */
+	REQUEST_REMOVE_ALLOWED_IP, /* peer_id, prefix */
+	REQUEST_CLEAR_ALLOWED_IPS, /* peer_id */
+	REQUEST_SET_SOCKETS,	   /* sockets, and as many descriptors, IPv4 first */
+	REQUEST_FORGET_SOURCES,
+	REQUEST_FORGET_SOURCE, /* peer_id, endpoint: if that is what it still has */
+	REQUEST_GET_PEERS,     /* peer_id and cursor of the first report -> struct report */
+};
+
+struct request {
+	uint32_t type;
+	uint32_t peer_id;
+	union {
+		uint8_t key[KEY_LEN];
+		struct endpoint endpoint;
+		struct prefix prefix;
+		struct {
+			uint32_t up;
+			uint32_t mtu;
+		} link;
+		struct {
+			uint32_t has_ipv4;
+			uint32_t has_ipv6;
+		} sockets;
+		uint32_t keepalive_s;
+		uint32_t cursor;
+	};
+};
+static_assert(sizeof(struct request) == 52, "crosses processes");
+
+struct ack {
+	uint32_t type; /* REQUEST_SYNC; ACK_READY after start */
+};
+enum { ACK_READY = 1000 };
+
+/* One piece of the answer to REQUEST_GET_PEERS: a peer's endpoint and allowed IPs. */
+enum { REPORT_PREFIXES = 32 };
+struct report {
+	uint32_t exists; /* 0: no peer has this number; only next_peer_id counts */
+	struct endpoint endpoint;
+	uint32_t num_prefixes;
+	uint32_t next_peer_id; /* MAX_PEERS: that was the last */
+	uint32_t next_cursor;
+	struct prefix prefixes[REPORT_PREFIXES];
+};
+static_assert(sizeof(struct report) == 700, "crosses processes");
+
+/* Send one message, waiting while the receiver is slow. Returns 0 or a negative errno; -EPIPE when
+ * the other process is gone. */
+MUST_CHECK int ipc_send(int fd, const void *message, size_t len);
+
+/* The same with descriptors (borrowed; at most 2). */
+MUST_CHECK int ipc_send_fds(
+	int fd, const void *message, size_t len, const int *fds, size_t num_fds);
+
+/* Send without waiting: -EAGAIN when the receiver is slow. */
+MUST_CHECK int ipc_try_send(int fd, const void *message, size_t len);
+
+/* Receive one message of exactly len bytes, waiting for it. Returns 0; -EPIPE at the end of the
+ * stream, -EPROTO for a message of another size, or a negative errno. */
+MUST_CHECK int ipc_receive(int fd, void *message, size_t len);
+
+/* The same without waiting (-EAGAIN), and with descriptors: at most 2, owned by the caller,
+ * CLOEXEC, the rest of ret_fds -1. ret_fds may be NULL: none are accepted. */
+MUST_CHECK int ipc_try_receive(int fd, void *message, size_t len, int ret_fds[2]);
+
+/* A monitor's request and its answer as one call. */
+MUST_CHECK int ipc_call(
+	int fd, const void *request, size_t request_len, void *reply, size_t reply_len);
+
+#endif

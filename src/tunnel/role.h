@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The processes of a tunnel, each a fresh exec of this binary under its role's name.
+ */
+#ifndef ADIT_TUNNEL_ROLE_H
+#define ADIT_TUNNEL_ROLE_H
+
+#include <stdbool.h>
+#include <stdnoreturn.h>
+#include <sys/types.h>
+
+enum role { ROLE_MONITOR, ROLE_VAULT, ROLE_ENGINE, ROLE_DATAPATH, ROLE_NUM };
+
+/* "monitor", "vault", "engine", "datapath". */
+const char *role_name(enum role role);
+
+/* If this process was started as a role (its argv[0] says so): run it and exit. Otherwise return.
+ */
+void role_main(int argc, char *argv[]);
+
+/* Start a role of the tunnel ifname. fds[0..num_fds) become its descriptors 3, 4, …; it has no
+ * others but stderr. It is killed when the caller dies. Returns its pid or a negative errno. */
+pid_t role_start(enum role role, const char *ifname, const int *fds, unsigned num_fds);
+
+/* What each role does after exec; none returns. */
+noreturn void monitor_main(const char *ifname);
+noreturn void vault_main(void);
+noreturn void engine_main(void);
+noreturn void datapath_main(void);
+
+/* Say why and end this process with status 1: the tunnel fails closed. error is a negative errno.
+ */
+noreturn void role_fail(const char *what, int error);
+
+#endif
