@@ -134,12 +134,23 @@ static void test_init_again(void **state)
 	assert_int_equal(num_allocations, before);
 }
 
+/* All of this file runs where the user's openssl.cnf leaves libcrypto without our algorithms: it
+ * must not be read. */
 static int setup(void **state)
 {
+	static const char config[] = "openssl_conf = a\n[a]\nproviders = b\n[b]\nbase = c\n"
+				     "[c]\nactivate = 1\n";
+	char path[] = "/tmp/adit-test-XXXXXX";
+	int fd = mkstemp(path), r = -1;
+
 	(void)state;
-	return CRYPTO_set_mem_functions(counting_malloc, counting_realloc, counting_free) == 1
-		       ? crypto_init()
-		       : -1;
+	if (fd >= 0 && write(fd, config, sizeof(config) - 1) == sizeof(config) - 1 &&
+		setenv("OPENSSL_CONF", path, 1) == 0 &&
+		CRYPTO_set_mem_functions(counting_malloc, counting_realloc, counting_free) == 1)
+		r = crypto_init();
+	close(fd);
+	unlink(path);
+	return r;
 }
 
 int main(void)
