@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The allowed-IPs table: longest prefix wins, each prefix belongs to exactly one peer. One
- * path-compressed binary trie per family; nodes lie in one array and refer to each other by number.
+ * path-compressed binary trie per family; nodes lie in one array and refer to each other by
+ * number.
  */
 #ifndef ADIT_CORE_ALLOWEDIPS_H
 #define ADIT_CORE_ALLOWEDIPS_H
@@ -10,17 +11,19 @@
 
 struct allowedips; /* owns its nodes */
 
-enum { ALLOWEDIPS_NONE = UINT32_MAX };
+enum { ALLOWEDIPS_NONE = UINT32_MAX }; /* no peer; never a peer's id */
 
 struct allowedips *allowedips_new(void); /* NULL: out of memory */
 void allowedips_free(struct allowedips *table);
 
-/* Give a prefix (masked to its length) to peer_id, taking it from whoever had it.
- * Returns 0 or -ENOMEM (the table is unchanged). */
+/* Give a prefix (masked to its length) to peer_id, taking it from whoever had it; it goes to the
+ * end of the peer's list, also when the peer had it already. Returns 0, -EINVAL (family, cidr or
+ * peer_id out of range) or -ENOMEM; on failure the table is unchanged. */
 MUST_CHECK int allowedips_insert(
 	struct allowedips *table, const struct prefix *prefix, uint32_t peer_id);
 
-/* Take a prefix away if exactly it is there and belongs to peer_id; returns whether it was. */
+/* Take a prefix away if exactly it (masked to its length) is there and belongs to peer_id; returns
+ * whether it was. */
 bool allowedips_remove(struct allowedips *table, const struct prefix *prefix, uint32_t peer_id);
 
 /* Take everything from a peer; costs what the peer has, not what the table holds. */

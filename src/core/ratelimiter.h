@@ -12,17 +12,21 @@
 #define RATELIMITER_CAP_NS (5 * RATELIMITER_PACKET_COST_NS)
 #define RATELIMITER_IDLE_NS UINT64_C(1000000000) /* an entry idle longer than this is free */
 
-enum { RATELIMITER_MAX_ENTRIES = 8 * 8192 };
+enum {
+	RATELIMITER_BUCKETS = 8192,
+	RATELIMITER_BUCKET_ENTRIES = 8,
+	RATELIMITER_MAX_ENTRIES = RATELIMITER_BUCKETS * RATELIMITER_BUCKET_ENTRIES,
+};
 
 struct ratelimiter;
 
 /* key is the SipHash key: 16 random bytes. NULL: out of memory. */
 struct ratelimiter *ratelimiter_new(const uint8_t key[16]);
-void ratelimiter_free(struct ratelimiter *limiter);
+void ratelimiter_free(struct ratelimiter *limiter); /* wipes */
 
-/* Whether another handshake message from this source may pass now. Takes its cost if so. A full
- * table refuses new sources. Entries idle for RATELIMITER_IDLE_NS are reclaimed as their places are
- * met, bounded work per call: no timer is needed. */
+/* Whether another handshake message from this source may pass now; takes its cost if so. A source
+ * whose bucket of the table is full of others is refused. Entries idle for longer than
+ * RATELIMITER_IDLE_NS are used again as they are met: bounded work per call, no timer. */
 MUST_CHECK bool ratelimiter_allow(
 	struct ratelimiter *limiter, const struct endpoint *source, uint64_t now_ns);
 

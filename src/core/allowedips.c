@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The allowed-IPs table. A trie node stands for a prefix; it has an owner, or exists only because
+ * two longer prefixes part there and then has two children. So a table of n prefixes has fewer
+ * than 2n nodes. Beside the trie every owned node is on its peer's circular list, whose head is a
+ * node too: a peer with prefixes costs one more node and a slot in the map.
+ */
+#include "core/allowedips.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/map.h"
+
+/* An address as numbers, its first bit the highest of hi; IPv4 has its 32 bits there. */
+struct key {
+	uint64_t hi, lo;
+};
+
+/* What a lookup reads comes first. Node 0 is never used: as a number it means "none". */
+struct node {
+	struct key key;
+	uint32_t child[2];
+	uint32_t peer; /* the owner, or ALLOWEDIPS_NONE */
+	uint8_t cidr;
+	bool is_ipv6;
+	uint32_t parent; /* of a node on the free list: the next one */
+	uint32_t prev, next;
+};
+static_assert(sizeof(struct node) == 48, "a table may hold a million");
+
+struct allowedips {
+	struct node *nodes;
+	uint32_t capacity;
+	uint32_t num_used; /* nodes that have ever been taken, and node 0 */
+	uint32_t free, num_free;
+	uint32_t root[2]; /* IPv4, IPv6 */
+	struct map heads; /* peer -> head of its list */
+};
+
+static struct key key_load4(const uint8_t *addr)
+{
+	return (struct key){.hi = (uint64_t)load_be32(addr) << 32};
+}
+
+static struct key key_load6(const uint8_t *addr)
+{
+	return (struct key){.hi = (uint64_t)load_be32(addr) << 32 | load_be32(addr + 4),
+		.lo = (uint64_t)load_be32(addr + 8) << 32 | load_be32(addr + 12)};
+}
+
+static uint64_t mask64(unsigned num_bits)
+{
+	if (num_bits == 0)
+		return 0;
+	return num_bits >= 64 ? UINT64_MAX : UINT64_MAX << (64 - num_bits);
+}
+
+static struct key key_mask(struct key key, unsigned cidr)
+{
+	key.hi &= mask64(cidr);
+	key.lo &= mask64(cidr > 64 ? cidr - 64 : 0);
+	return key;
+}
+
+static unsigned key_bit(struct key key, unsigned i)
+{
+	return (i < 64 ? key.hi : key.lo) >> (63 - i % 64) & 1;
+}
+
+/* How many leading bits two keys share. */
+static unsigned key_common(struct key a, struct key b)
+{
+	if (a.hi != b.hi)
+		return (unsigned)__builtin_clzll(a.hi ^ b.hi);
+	return a.lo != b.lo ? 64 + (unsigned)__builtin_clzll(a.lo ^ b.lo) : 128;
+}
+
+/* Read and mask a prefix; false: it is none. */
+static bool prefix_load(const struct prefix *prefix, struct node *ret_node)
+{
+	const bool is_ipv6 = prefix->family == AF_INET6;
+
+	if ((!is_ipv6 && prefix->family != AF_INET) || prefix->cidr > address_bits(prefix->family))
+		return false;
+
+	const struct key key = is_ipv6 ? key_load6(prefix->addr) : key_load4(prefix->addr);
+
+	*ret_node = (struct node){.key = key_mask(key, prefix->cidr),
+		.peer = ALLOWEDIPS_NONE,
+		.cidr = prefix->cidr,
+		.is_ipv6 = is_ipv6};
+	return true;
+}
+
+static struct prefix prefix_of(const struct node *node)
+{
+	struct prefix prefix = {.family = node->is_ipv6 ? AF_INET6 : AF_INET, .cidr = node->cidr};
+
+	store_be32(prefix.addr, (uint32_t)(node->key.hi >> 32));
+	store_be32(prefix.addr + 4, (uint32_t)node->key.hi); /* IPv4: zeros from here */
+	store_be64(prefix.addr + 8, node->key.lo);
+	return prefix;
+}
+
+/* Make sure that num nodes can be taken without failing, and without moving the array. */
+static int nodes_reserve(struct allowedips *table, uint32_t num)
+{
+	const uint32_t capacity = table->capacity ? table->capacity * 2 : 64;
+	struct node *nodes;
+
+	if ((uint64_t)table->num_used + num <= (uint64_t)table->capacity + table->num_free)
+		return 0;
+	if (table->capacity > UINT32_MAX / 2)
+		return -ENOMEM;
+	nodes = reallocarray(table->nodes, capacity, sizeof(*nodes));
+	if (!nodes)
+		return -ENOMEM;
+	table->nodes = nodes;
+	table->capacity = capacity;
+	return 0;
+}
+
+static uint32_t node_take(struct allowedips *table, struct node value)
+{
+	uint32_t n = table->free;
+
+	if (n) {
+		table->free = table->nodes[n].parent;
+		table->num_free--;
+	} else {
+		n = table->num_used++;
+	}
+	table->nodes[n] = value;
+	return n;
+}
+
+static void node_release(struct allowedips *table, uint32_t n)
+{
+	table->nodes[n].parent = table->free;
+	table->free = n;
+	table->num_free++;
+}
+
+/* Peer ids may be consecutive numbers; the map wants them spread (Fibonacci hashing). */
+static uint64_t head_key(uint32_t peer_id)
+{
+	const uint64_t product = peer_id * UINT64_C(0x9e3779b97f4a7c15);
+
+	return product >> 32 | product << 32;
+}
+
+/* Find a peer's list, or begin it: an empty list is a head linked to itself. Needs a reserved
+ * node. */
+static int list_open(struct allowedips *table, uint32_t peer_id, uint32_t *ret_head)
+{
+	if (map_get(&table->heads, head_key(peer_id), ret_head))
+		return 0;
+
+	const uint32_t head = node_take(table, (struct node){.peer = peer_id});
+	const int r = map_put(&table->heads, head_key(peer_id), head);
+
+	if (r < 0) {
+		node_release(table, head);
+		return r;
+	}
+	table->nodes[head].prev = table->nodes[head].next = head;
+	*ret_head = head;
+	return 0;
+}
+
+/* Give up a list if n is its head and alone. */
+static void list_close_empty(struct allowedips *table, uint32_t n)
+{
+	if (table->nodes[n].next != n)
+		return;
+	map_remove(&table->heads, head_key(table->nodes[n].peer));
+	node_release(table, n);
+}
+
+static void list_append(struct allowedips *table, uint32_t head, uint32_t n)
+{
+	struct node *nodes = table->nodes;
+
+	nodes[n].prev = nodes[head].prev;
+	nodes[n].next = head;
+	nodes[nodes[n].prev].next = n;
+	nodes[head].prev = n;
+}
+
+/* Returns the node before it, which is the head if the list is now empty. */
+static uint32_t list_unlink(struct allowedips *table, uint32_t n)
+{
+	const struct node *node = &table->nodes[n];
+
+	table->nodes[node->prev].next = node->next;
+	table->nodes[node->next].prev = node->prev;
+	return node->prev;
+}
+
+/* Where the trie refers to a node that has this parent (0: the root) and lies on key's side. */
+static uint32_t *trie_link(struct allowedips *table, uint32_t parent, const struct node *node)
+{
+	struct node *above = &table->nodes[parent];
+
+	return parent ? &above->child[key_bit(node->key, above->cidr)]
+		      : &table->root[node->is_ipv6];
+}
+
+static void trie_set(struct allowedips *table, uint32_t parent, uint32_t n)
+{
+	*trie_link(table, parent, &table->nodes[n]) = n;
+	table->nodes[n].parent = parent;
+}
+
+/* Go down towards a prefix: returns the node that it equals or would have to take the place of (0:
+ * a free place), and its parent. */
+static uint32_t trie_descend(
+	const struct allowedips *table, const struct node *wanted, uint32_t *ret_parent)
+{
+	uint32_t n = table->root[wanted->is_ipv6];
+
+	*ret_parent = 0;
+	while (n) {
+		const struct node *node = &table->nodes[n];
+
+		if (node->cidr >= wanted->cidr || key_common(node->key, wanted->key) < node->cidr)
+			break;
+		*ret_parent = n;
+		n = node->child[key_bit(wanted->key, node->cidr)];
+	}
+	return n;
+}
+
+static bool node_equals(const struct node *a, const struct node *b)
+{
+	return a->cidr == b->cidr && a->key.hi == b->key.hi && a->key.lo == b->key.lo;
+}
+
+/* Find the node of a prefix or make it, with a branching node if needed: needs two reserved. */
+static uint32_t trie_place(struct allowedips *table, const struct node *wanted)
+{
+	uint32_t parent;
+	const uint32_t down = trie_descend(table, wanted, &parent);
+
+	if (down && node_equals(&table->nodes[down], wanted))
+		return down;
+
+	const uint32_t n = node_take(table, *wanted);
+
+	if (down) {
+		const unsigned common = key_common(table->nodes[down].key, wanted->key);
+
+		if (common < wanted->cidr) {
+			struct node branch = *wanted;
+
+			branch.cidr = (uint8_t)common;
+			branch.key = key_mask(wanted->key, common);
+			const uint32_t fork = node_take(table, branch);
+
+			trie_set(table, parent, fork);
+			trie_set(table, fork, down);
+			parent = fork;
+		} else {
+			trie_set(table, n, down);
+		}
+	}
+	trie_set(table, parent, n);
+	return n;
+}
+
+/* Take out a node without owner unless two children part there; that may leave its parent so. */
+static void trie_prune(struct allowedips *table, uint32_t n)
+{
+	while (n) {
+		const struct node *node = &table->nodes[n];
+		const uint32_t parent = node->parent;
+		const uint32_t down = node->child[0] ? node->child[0] : node->child[1];
+
+		if (node->peer != ALLOWEDIPS_NONE || (node->child[0] && node->child[1]))
+			return;
+		*trie_link(table, parent, node) = down;
+		if (down)
+			table->nodes[down].parent = parent;
+		node_release(table, n);
+		n = down ? 0 : parent;
+	}
+}
+
+static void node_disown(struct allowedips *table, uint32_t n)
+{
+	list_close_empty(table, list_unlink(table, n));
+	table->nodes[n].peer = ALLOWEDIPS_NONE;
+	trie_prune(table, n);
+}
+
+struct allowedips *allowedips_new(void)
+{
+	struct allowedips *table = calloc(1, sizeof(*table));
+
+	if (table)
+		table->num_used = 1;
+	return table;
+}
+
+void allowedips_free(struct allowedips *table)
+{
+	if (!table)
+		return;
+	map_deinit(&table->heads);
+	free(table->nodes);
+	free(table);
+}
+
+int allowedips_insert(struct allowedips *table, const struct prefix *prefix, uint32_t peer_id)
+{
+	struct node wanted;
+	uint32_t head, old_neighbour = 0;
+	int r;
+
+	if (peer_id == ALLOWEDIPS_NONE || !prefix_load(prefix, &wanted))
+		return -EINVAL;
+	r = nodes_reserve(table, 3);
+	if (r < 0)
+		return r;
+	r = list_open(table, peer_id, &head);
+	if (r < 0)
+		return r;
+
+	const uint32_t n = trie_place(table, &wanted);
+
+	if (table->nodes[n].peer != ALLOWEDIPS_NONE)
+		old_neighbour = list_unlink(table, n);
+	table->nodes[n].peer = peer_id;
+	list_append(table, head, n);
+	if (old_neighbour)
+		list_close_empty(table, old_neighbour);
+	return 0;
+}
+
+bool allowedips_remove(struct allowedips *table, const struct prefix *prefix, uint32_t peer_id)
+{
+	struct node wanted;
+	uint32_t n, parent;
+
+	if (peer_id == ALLOWEDIPS_NONE || !prefix_load(prefix, &wanted))
+		return false;
+	n = trie_descend(table, &wanted, &parent);
+	if (!n || !node_equals(&table->nodes[n], &wanted) || table->nodes[n].peer != peer_id)
+		return false;
+	node_disown(table, n);
+	return true;
+}
+
+void allowedips_remove_peer(struct allowedips *table, uint32_t peer_id)
+{
+	uint32_t head;
+
+	/* The head goes with the last prefix. */
+	while (map_get(&table->heads, head_key(peer_id), &head))
+		node_disown(table, table->nodes[head].next);
+}
+
+static uint32_t lookup(const struct allowedips *table, uint32_t n, struct key key)
+{
+	uint32_t peer = ALLOWEDIPS_NONE;
+
+	while (n) {
+		const struct node *node = &table->nodes[n];
+
+		if (key_common(node->key, key) < node->cidr)
+			break;
+		if (node->peer != ALLOWEDIPS_NONE)
+			peer = node->peer;
+		n = node->child[key_bit(key, node->cidr)]; /* a full-length prefix has none */
+	}
+	return peer;
+}
+
+uint32_t allowedips_lookup4(const struct allowedips *table, const uint8_t addr[4])
+{
+	return lookup(table, table->root[false], key_load4(addr));
+}
+
+uint32_t allowedips_lookup6(const struct allowedips *table, const uint8_t addr[16])
+{
+	return lookup(table, table->root[true], key_load6(addr));
+}
+
+size_t allowedips_list(const struct allowedips *table, uint32_t peer_id, uint32_t *cursor,
+	struct prefix *ret_prefixes, size_t max)
+{
+	uint32_t head, n;
+	size_t num = 0;
+
+	if (!map_get(&table->heads, head_key(peer_id), &head))
+		return 0;
+	n = table->nodes[*cursor ? *cursor : head].next;
+	for (; n != head && num < max; n = table->nodes[n].next) {
+		ret_prefixes[num++] = prefix_of(&table->nodes[n]);
+		*cursor = n;
+	}
+	return num;
+}

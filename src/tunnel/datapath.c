@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The datapath: runs the transport (core/transport.h) between the TUN device and the UDP sockets.
+ * One worker that runs to completion: it drains TUN and sockets in turns, a batch each. It owns
+ * the only network descriptors of the tunnel, and cannot open, configure or look up anything.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "core/transport.h"
+#include "net/tun.h"
+#include "net/udp.h"
+#include "tunnel/ipc.h"
+#include "tunnel/role.h"
+#include "tunnel/sandbox.h"
+#include "tunnel/status_map.h"
+
+enum { TUN_READ_MAX = 64, MAX_ROUNDS = 64 };
+
+struct datapath {
+	struct transport *transport;
+	struct tun tun;
+	struct udp_pair udp;
+	struct udp_receiver *receiver;
+	uint8_t (*buffers)[PACKET_BUF]; /* TUN_READ_MAX, touched as used */
+	struct batch batch;
+	struct status_page *page;
+};
+
+static struct datapath dp; /* one a process */
+
+/* --- what the transport wants done ---------------------------------------------------------------
+ */
+
+static void send_datagrams(void *ctx, struct batch *datagrams)
+{
+	unsigned failed = 0;
+
+	(void)ctx;
+	udp_send(&dp.udp, datagrams, &failed);
+	if (failed)
+		status_drop(dp.page, DROP_SEND_FAILED, failed);
+}
+
+static void deliver_packets(void *ctx, struct batch *packets)
+{
+	unsigned failed = 0;
+
+	(void)ctx;
+	if (tun_write(&dp.tun, packets, &failed) < 0)
+		_exit(0); /* the interface is gone; the monitor says so */
+	if (failed)
+		status_drop(dp.page, DROP_DELIVER_FAILED, failed);
+}
+
+/* Handshake messages are dropped when the engine is slow, all else waits: the engine keeps reading
+ * even while it waits for us. */
+static void emit(void *ctx, const struct event *event)
+{
+	int r;
+
+	(void)ctx;
+	if (event->type == EVENT_HANDSHAKE_MESSAGE)
+		r = ipc_try_send(DATAPATH_FD_ENGINE, event, sizeof(*event));
+	else
+		r = ipc_send(DATAPATH_FD_ENGINE, event, sizeof(*event));
+	if (r == -EAGAIN)
+		status_drop(dp.page, DROP_QUEUE_FULL, 1);
+	else if (r == -EPIPE)
+		_exit(0);
+	else if (r < 0)
+		role_fail("engine", r);
+}
+
+/* --- the engine ----------------------------------------------------------------------------------
+ */
+
+static bool control_is_valid(const struct control *control)
+{
+	if (control->type < CONTROL_SEND_HANDSHAKE || control->type > CONTROL_PURGE_STAGED ||
+		control->peer_id >= MAX_PEERS)
+		return false;
+	switch ((enum control_type)control->type) {
+	case CONTROL_SEND_HANDSHAKE:
+		return control->handshake.len <= sizeof(control->handshake.message);
+	case CONTROL_SEND_COOKIE_REPLY:
+		return control->handshake.len == sizeof(struct message_cookie_reply) &&
+		       control->handshake.endpoint.family != 0;
+	default:
+		return true;
+	}
+}
+
+static void serve_engine(void)
+{
+	struct control control;
+	int r;
+
+	while ((r = ipc_try_receive(DATAPATH_FD_ENGINE, &control, sizeof(control), NULL)) == 0) {
+		if (!control_is_valid(&control))
+			role_fail("bad control", -EPROTO);
+		transport_handle_control(dp.transport, &control, clock_boottime_ns());
+		if (control.type == CONTROL_INSTALL_KEYPAIR)
+			wipe(&control, sizeof(control));
+	}
+	if (r == -EPIPE)
+		_exit(0);
+	if (r != -EAGAIN)
+		role_fail("engine", r);
+}
+
+/* --- the monitor ---------------------------------------------------------------------------------
+ */
+
+static int set_sockets(const struct request *request, int fds[2])
+{
+	unsigned wanted = (request->sockets.has_ipv4 != 0) + (request->sockets.has_ipv6 != 0);
+	unsigned next = 0;
+
+	if ((unsigned)(fds[0] >= 0) + (fds[1] >= 0) != wanted)
+		return -EPROTO;
+	udp_close(&dp.udp);
+	if (request->sockets.has_ipv4)
+		dp.udp.fd4 = fds[next++];
+	if (request->sockets.has_ipv6)
+		dp.udp.fd6 = fds[next++];
+	transport_forget_sources(dp.transport);
+	return 0;
+}
+
+static int report_peers(const struct request *request)
+{
+	struct report report = {0};
+	const struct endpoint *endpoint = transport_endpoint(dp.transport, request->peer_id);
+	uint32_t cursor = request->cursor;
+
+	report.next_peer_id = request->peer_id;
+	if (endpoint) {
+		report.exists = 1;
+		report.endpoint = *endpoint;
+		report.num_prefixes = (uint32_t)allowedips_list(transport_allowedips(dp.transport),
+			request->peer_id, &cursor, report.prefixes, REPORT_PREFIXES);
+		report.next_cursor = cursor;
+	}
+	if (report.num_prefixes < REPORT_PREFIXES) {
+		report.next_peer_id++;
+		report.next_cursor = 0;
+	}
+	return ipc_send(DATAPATH_FD_MONITOR, &report, sizeof(report));
+}
+
+static void forget_source(const struct request *request)
+{
+	struct endpoint *endpoint = transport_endpoint(dp.transport, request->peer_id);
+
+	if (endpoint && memcmp(endpoint, &request->endpoint, sizeof(*endpoint)) == 0)
+		endpoint_clear_source(endpoint);
+}
+
+static int handle_request(const struct request *request, int fds[2])
+{
+	const struct ack ack = {REQUEST_SYNC};
+	struct allowedips *table = transport_allowedips(dp.transport);
+	bool has_peer = transport_endpoint(dp.transport, request->peer_id) != NULL;
+
+	switch ((enum request_type)request->type) {
+	case REQUEST_SYNC:
+		return ipc_send(DATAPATH_FD_MONITOR, &ack, sizeof(ack));
+	case REQUEST_SET_PUBLIC_KEY:
+		transport_set_public_key(dp.transport, request->key);
+		return 0;
+	case REQUEST_SET_LINK:
+		transport_set_link(dp.transport, request->link.up, request->link.mtu);
+		return 0;
+	case REQUEST_ADD_PEER:
+		return transport_add_peer(dp.transport, request->peer_id);
+	case REQUEST_REMOVE_PEER:
+		transport_remove_peer(dp.transport, request->peer_id);
+		return 0;
+	case REQUEST_SET_ENDPOINT:
+		transport_set_endpoint(dp.transport, request->peer_id, &request->endpoint);
+		return 0;
+	case REQUEST_ADD_ALLOWED_IP:
+		return has_peer ? allowedips_insert(table, &request->prefix, request->peer_id)
+				: -ENOENT;
+	case REQUEST_REMOVE_ALLOWED_IP:
+		allowedips_remove(table, &request->prefix, request->peer_id);
+		return 0;
+	case REQUEST_CLEAR_ALLOWED_IPS:
+		allowedips_remove_peer(table, request->peer_id);
+		return 0;
+	case REQUEST_SET_SOCKETS:
+		return set_sockets(request, fds);
+	case REQUEST_FORGET_SOURCES:
+		transport_forget_sources(dp.transport);
+		return 0;
+	case REQUEST_FORGET_SOURCE:
+		forget_source(request);
+		return 0;
+	case REQUEST_GET_PEERS:
+		return report_peers(request);
+	case REQUEST_SET_KEEPALIVE:
+		break;
+	}
+	return -EPROTO;
+}
+
+static bool request_is_valid(const struct request *request)
+{
+	return request->peer_id < MAX_PEERS &&
+	       ((request->type != REQUEST_ADD_ALLOWED_IP &&
+			request->type != REQUEST_REMOVE_ALLOWED_IP) ||
+		       ((request->prefix.family == AF_INET || request->prefix.family == AF_INET6) &&
+			       request->prefix.cidr <= address_bits(request->prefix.family)));
+}
+
+static void serve_monitor(void)
+{
+	struct request request;
+	int fds[2], r;
+
+	/* What the engine said about a peer before it learnt of its removal comes before the
+	 * removal, and before its number is given to another. */
+	serve_engine();
+	while ((r = ipc_try_receive(DATAPATH_FD_MONITOR, &request, sizeof(request), fds)) == 0) {
+		if (!request_is_valid(&request))
+			role_fail("bad request", -EPROTO);
+		if (request.type == REQUEST_REMOVE_PEER)
+			serve_engine();
+		r = handle_request(&request, fds);
+		if (r < 0)
+			role_fail("request", r);
+	}
+	if (r == -EPIPE)
+		_exit(0);
+	if (r != -EAGAIN)
+		role_fail("monitor", r);
+}
+
+/* --- packets -------------------------------------------------------------------------------------
+ */
+
+/* Returns whether there was anything. */
+static bool pump_tun(void)
+{
+	if (tun_read(&dp.tun, dp.buffers, TUN_READ_MAX, &dp.batch) < 0)
+		_exit(0); /* the interface is gone; the monitor says so */
+	if (dp.batch.num == 0)
+		return false;
+	transport_encrypt(dp.transport, &dp.batch, clock_boottime_ns());
+	return true;
+}
+
+static bool pump_socket(int fd)
+{
+	bool any = false;
+
+	if (fd < 0)
+		return false;
+	do {
+		int r = udp_receive(dp.receiver, fd, &dp.batch);
+
+		if (r < 0)
+			role_fail("socket", r);
+		if (dp.batch.num == 0)
+			break;
+		any = true;
+		transport_decrypt(dp.transport, &dp.batch, clock_boottime_ns());
+	} while (udp_receiver_has_more(dp.receiver));
+	return any;
+}
+
+static void run(void)
+{
+	struct pollfd fds[] = {{.fd = DATAPATH_FD_MONITOR, .events = POLLIN},
+		{.fd = DATAPATH_FD_ENGINE, .events = POLLIN}, {.fd = dp.tun.fd, .events = POLLIN},
+		{.fd = -1, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+
+	for (;;) {
+		bool tun, ipv4, ipv6;
+
+		fds[3].fd = dp.udp.fd4;
+		fds[4].fd = dp.udp.fd6;
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+			role_fail("poll", -errno);
+		if (fds[0].revents)
+			serve_monitor();
+		if (fds[1].revents)
+			serve_engine();
+		tun = fds[2].revents;
+		ipv4 = fds[3].revents && fds[3].fd == dp.udp.fd4;
+		ipv6 = fds[4].revents && fds[4].fd == dp.udp.fd6;
+		/* in turns while there is work, but the neighbours are not forgotten */
+		for (int i = 0; i < MAX_ROUNDS && (tun || ipv4 || ipv6); i++) {
+			tun = tun && pump_tun();
+			ipv4 = ipv4 && pump_socket(dp.udp.fd4);
+			ipv6 = ipv6 && pump_socket(dp.udp.fd6);
+		}
+	}
+}
+
+void datapath_main(void)
+{
+	const struct ack ready = {ACK_READY};
+	const struct transport_ops ops = {
+		.send = send_datagrams, .deliver = deliver_packets, .emit = emit};
+
+	dp.tun = (struct tun){.fd = DATAPATH_FD_TUN, .vnet_hdr = true};
+	dp.udp = (struct udp_pair){-1, -1};
+	dp.page = status_map(DATAPATH_FD_STATUS);
+	dp.buffers = calloc(TUN_READ_MAX, PACKET_BUF);
+	dp.receiver = udp_receiver_new();
+	if (!dp.page || !dp.buffers || !dp.receiver || crypto_init() < 0)
+		role_fail("cannot start", -ENOMEM);
+	dp.transport = transport_new(&ops, dp.page);
+	if (!dp.transport)
+		role_fail("cannot start", -ENOMEM);
+	sandbox_enter(ROLE_DATAPATH);
+	if (ipc_send(DATAPATH_FD_MONITOR, &ready, sizeof(ready)) < 0)
+		_exit(0);
+	run();
+	_exit(1);
+}
