@@ -304,6 +304,7 @@ static void send_initiation(
 		emit_handshake(d, peer, &message, sizeof(message), forget_source, time.now_ns);
 		timers_initiation_sent(&peer->timers, random_jitter(d), time.now_ns);
 	}
+	aead_forget();
 	wipe(ephemeral, sizeof(ephemeral));
 }
 
@@ -473,6 +474,7 @@ void device_handle_event(
 
 	if (event->type == EVENT_HANDSHAKE_MESSAGE) {
 		drop = consume_handshake(d, event, under_load, time);
+		aead_forget();
 		if (drop != DROP_NONE)
 			status_drop(d->page, drop, 1);
 	} else if (event->type == EVENT_KEYPAIR_GONE) {

@@ -165,6 +165,7 @@ static void dispose(struct transport *t, struct keypairs_dropped dropped)
 		map_remove(&t->by_remote_index, keypair->remote_index);
 		emit_event(t, EVENT_KEYPAIR_GONE, 0, keypair->local_index);
 		keypair_free(keypair);
+		aead_forget();
 	}
 }
 

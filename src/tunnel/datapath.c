@@ -117,10 +117,10 @@ static void serve_engine(void)
 
 static int set_sockets(const struct request *request, int fds[2])
 {
-	unsigned wanted = (request->sockets.has_ipv4 != 0) + (request->sockets.has_ipv6 != 0);
-	unsigned next = 0;
+	int wanted = (request->sockets.has_ipv4 != 0) + (request->sockets.has_ipv6 != 0);
+	int next = 0;
 
-	if ((unsigned)(fds[0] >= 0) + (fds[1] >= 0) != wanted)
+	if ((fds[0] >= 0) + (fds[1] >= 0) != wanted)
 		return -EPROTO;
 	udp_close(&dp.udp);
 	if (request->sockets.has_ipv4)
@@ -307,9 +307,15 @@ void datapath_main(void)
 	const struct ack ready = {ACK_READY};
 	const struct transport_ops ops = {
 		.send = send_datagrams, .deliver = deliver_packets, .emit = emit};
+	struct tun_features features;
+	char name[IFNAMSIZ];
+	int r;
 
-	dp.tun = (struct tun){.fd = DATAPATH_FD_TUN, .vnet_hdr = true};
-	dp.udp = (struct udp_pair){-1, -1};
+	dp.tun.fd = DATAPATH_FD_TUN;
+	dp.udp = (struct udp_pair){.fd4 = -1, .fd6 = -1};
+	r = tun_adopt(DATAPATH_FD_TUN, name, &dp.tun.vnet_hdr, &features);
+	if (r < 0)
+		role_fail("TUN device", r);
 	dp.page = status_map(DATAPATH_FD_STATUS);
 	dp.buffers = calloc(TUN_READ_MAX, PACKET_BUF);
 	dp.receiver = udp_receiver_new();

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Giving up rights. The order matters: each step needs what a later one takes away.
+ */
+#include "tunnel/sandbox.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/landlock.h>
+#include <pwd.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/log.h"
+
+#define EMPTY_ROOT_PARENT "/run/adit"
+#define EMPTY_ROOT EMPTY_ROOT_PARENT "/empty"
+
+#if defined(__has_feature)
+#define HAS_FEATURE(feature) __has_feature(feature)
+#else
+#define HAS_FEATURE(feature) 0
+#endif
+
+/* Sanitizers need system calls and files that a role must not have. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || HAS_FEATURE(address_sanitizer)
+enum { WITH_FILTERS = 0 };
+#else
+enum { WITH_FILTERS = 1 };
+#endif
+
+/* Memory, messages to the neighbours and to stderr, waiting, ending. */
+static const int common_calls[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(sendmsg),
+	SCMP_SYS(recvmsg), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(brk), SCMP_SYS(munmap),
+	SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(clock_gettime),
+	SCMP_SYS(getrandom), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn), SCMP_SYS(exit),
+	SCMP_SYS(exit_group)};
+
+static const int engine_calls[] = {SCMP_SYS(timerfd_settime)};
+
+static const int datapath_calls[] = {
+	SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(close)};
+
+/* The monitor opens and configures sockets, serves its clients, reaps children, cleans up. */
+static const int monitor_calls[] = {SCMP_SYS(socket), SCMP_SYS(bind), SCMP_SYS(connect),
+	SCMP_SYS(getsockname), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(accept4),
+	SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(unlink),
+	SCMP_SYS(wait4), SCMP_SYS(ioctl), SCMP_SYS(writev)};
+
+static void must(int result, const char *what)
+{
+	if (result < 0)
+		role_fail(what, -errno);
+}
+
+int sandbox_prepare(void)
+{
+	if (mkdir(EMPTY_ROOT_PARENT, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	if (mkdir(EMPTY_ROOT, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+static int allow(scmp_filter_ctx filter, const int *calls, size_t num_calls)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < num_calls && r == 0; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
+static int allow_role(scmp_filter_ctx filter, enum role role)
+{
+	switch (role) {
+	case ROLE_ENGINE:
+		return allow(filter, engine_calls, ARRAY_SIZE(engine_calls));
+	case ROLE_DATAPATH:
+		return allow(filter, datapath_calls, ARRAY_SIZE(datapath_calls));
+	case ROLE_MONITOR:
+		return allow(filter, monitor_calls, ARRAY_SIZE(monitor_calls));
+	case ROLE_VAULT:
+	case ROLE_NUM:
+		break;
+	}
+	return 0;
+}
+
+/* Any other system call kills the process; so does memory that is to be executable. */
+static void limit_system_calls(enum role role)
+{
+	scmp_filter_ctx filter;
+	int r;
+
+	if (!WITH_FILTERS)
+		return;
+	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	if (!filter)
+		role_fail("seccomp", -ENOMEM);
+	r = allow(filter, common_calls, ARRAY_SIZE(common_calls));
+	if (r == 0)
+		r = allow_role(filter, role);
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (r == 0)
+		r = seccomp_load(filter);
+	seccomp_release(filter);
+	if (r < 0)
+		role_fail("seccomp", r);
+}
+
+/* No file of any kind, where the kernel has Landlock; the empty root alone elsewhere. */
+static void deny_files(void)
+{
+	const struct landlock_ruleset_attr attr = {
+		.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
+	int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+
+	if (fd < 0) {
+		log_debug("no Landlock");
+		return;
+	}
+	must((int)syscall(SYS_landlock_restrict_self, fd, 0), "Landlock");
+	close(fd);
+}
+
+static void keep_capabilities(uint32_t mask)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct data[2] = {
+		{.effective = mask, .permitted = mask, .inheritable = 0}};
+
+	must(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "ambient capabilities");
+	must((int)syscall(SYS_capset, &header, data), "capset");
+}
+
+/* Keys must not reach swap. Where memory may not be locked without bound, what exists now is. */
+static void lock_memory(void)
+{
+	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+	struct rlimit limit;
+	int future = 0;
+
+	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
+		future = MCL_FUTURE;
+	if (mlockall(MCL_CURRENT | MCL_ONFAULT | future) < 0 || !future)
+		log_debug("later memory is not locked: RLIMIT_MEMLOCK is not unlimited");
+}
+
+static void forbid_dumps(void)
+{
+	const struct rlimit none = {0, 0};
+
+	must(setrlimit(RLIMIT_CORE, &none), "RLIMIT_CORE");
+	must(prctl(PR_SET_DUMPABLE, 0), "PR_SET_DUMPABLE");
+}
+
+/* The user "adit" if the machine has it, else "nobody". */
+static void drop_user(void)
+{
+	const struct passwd *user = getpwnam("adit");
+	uid_t uid = 65534;
+	gid_t gid = 65534;
+
+	if (!user)
+		user = getpwnam("nobody");
+	if (user && user->pw_uid != 0) {
+		uid = user->pw_uid;
+		gid = user->pw_gid;
+	}
+	if (WITH_FILTERS) {
+		must(chroot(EMPTY_ROOT), "chroot " EMPTY_ROOT);
+		must(chdir("/"), "chdir");
+	}
+	must(setgroups(0, NULL), "setgroups");
+	must(setresgid(gid, gid, gid), "setresgid");
+	must(setresuid(uid, uid, uid), "setresuid");
+}
+
+void sandbox_enter(enum role role)
+{
+	lock_memory();
+	drop_user();
+	/* a change of user clears both */
+	must(prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
+	forbid_dumps();
+	keep_capabilities(0);
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
+	if (WITH_FILTERS)
+		deny_files();
+	limit_system_calls(role);
+}
+
+void sandbox_enter_monitor(void)
+{
+	forbid_dumps();
+	keep_capabilities(UINT32_C(1) << CAP_NET_ADMIN);
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
+	limit_system_calls(ROLE_MONITOR);
+}
