@@ -2,7 +2,10 @@
  *
  * ChaCha20-Poly1305 (RFC 8439) and XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha). The nonce of the
  * former is 4 zero bytes and a little-endian 64-bit counter (WireGuard paper, section 5.4).
- * crypto_init must have succeeded before anything here is called.
+ * crypto_init must have succeeded before anything in this folder is called; then all of it may be
+ * called from any thread, opens no file, and takes any input. Where libcrypto fails a call that has
+ * no error to return, we are out of memory or wrong, and abort. The AEADs allocate nothing but for
+ * a thread's first message.
  */
 #ifndef ADIT_CRYPTO_AEAD_H
 #define ADIT_CRYPTO_AEAD_H
@@ -32,5 +35,10 @@ void xaead_seal(uint8_t *dst, const uint8_t *src, size_t len, const void *aad, s
 	const uint8_t nonce[XAEAD_NONCE_LEN], const uint8_t key[KEY_LEN]);
 MUST_CHECK bool xaead_open(uint8_t *dst, const uint8_t *src, size_t len, const void *aad,
 	size_t aad_len, const uint8_t nonce[XAEAD_NONCE_LEN], const uint8_t key[KEY_LEN]);
+
+/* The AEADs leave the last key in this thread's context until the next call; wipe it. To be called
+ * when a key is destroyed (by each thread that used it) and at the end of a handshake message. It
+ * costs as much as two short messages. */
+void aead_forget(void);
 
 #endif

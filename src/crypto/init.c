@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Fetches algorithms from libcrypto and makes contexts of them.
+ */
+#include "crypto/internal.h"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/params.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "crypto/aead.h"
+#include "crypto/dh.h"
+#include "crypto/hash.h"
+
+const uint8_t crypto_zeros[KEY_LEN];
+
+static struct {
+	EVP_CIPHER *chacha20_poly1305, *chacha20;
+	EVP_MD *blake2s;
+	EVP_MAC *blake2s_mac;
+	EVP_KEYMGMT *x25519_keys; /* held so that libcrypto's lookups by name stay answered */
+	EVP_KEYEXCH *x25519;
+} algorithms;
+
+static _Thread_local struct crypto_contexts contexts;
+static pthread_key_t contexts_key; /* is there for its destructor */
+
+void crypto_check(int result)
+{
+	if (result != 1)
+		abort();
+}
+
+static EVP_CIPHER_CTX *cipher_context(const EVP_CIPHER *cipher, int is_seal)
+{
+	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+
+	crypto_check(context != NULL);
+	crypto_check(EVP_CipherInit_ex2(context, cipher, NULL, NULL, is_seal, NULL));
+	return context;
+}
+
+/* At a thread's end; libcrypto wipes what it frees. */
+static void contexts_free(void *unused)
+{
+	(void)unused;
+	EVP_CIPHER_CTX_free(contexts.seal);
+	EVP_CIPHER_CTX_free(contexts.open);
+	EVP_CIPHER_CTX_free(contexts.chacha20);
+	EVP_MD_CTX_free(contexts.blake2s);
+	EVP_MAC_CTX_free(contexts.blake2s_mac);
+}
+
+const struct crypto_contexts *crypto_contexts(void)
+{
+	size_t size = MAC_LEN;
+	const OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size),
+		OSSL_PARAM_construct_end()};
+
+	if (contexts.blake2s_mac)
+		return &contexts;
+	crypto_check(pthread_setspecific(contexts_key, &contexts) == 0);
+	contexts.seal = cipher_context(algorithms.chacha20_poly1305, 1);
+	contexts.open = cipher_context(algorithms.chacha20_poly1305, 0);
+	contexts.chacha20 = cipher_context(algorithms.chacha20, 1);
+	contexts.blake2s = EVP_MD_CTX_new();
+	crypto_check(contexts.blake2s != NULL);
+	crypto_check(EVP_DigestInit_ex2(contexts.blake2s, algorithms.blake2s, NULL));
+	contexts.blake2s_mac = EVP_MAC_CTX_new(algorithms.blake2s_mac);
+	crypto_check(contexts.blake2s_mac != NULL);
+	crypto_check(EVP_MAC_CTX_set_params(contexts.blake2s_mac, params));
+	return &contexts;
+}
+
+/* Use every algorithm, also to its failure, so that all that libcrypto does at first use is done
+ * now. Returns whether the results are consistent. */
+static bool exercise(void)
+{
+	uint8_t key[KEY_LEN] = {1}, sealed[HASH_LEN + AEAD_TAG_LEN], tag[MAC_LEN];
+	uint8_t nonce[XAEAD_NONCE_LEN] = {0};
+	bool ok;
+
+	dh_public(key, key);
+	ok = dh(key, key, key) && !dh(key, key, crypto_zeros);
+	kdf(key, NULL, NULL, key, key, sizeof(key));
+	mac(tag, key, sizeof(key), key, sizeof(key), NULL, 0);
+	aead_seal(sealed, key, sizeof(key), tag, sizeof(tag), 1, key);
+	ok = ok && !aead_open(sealed, sealed, sizeof(sealed), tag, sizeof(tag), 2, key);
+	xaead_seal(sealed, key, sizeof(key), tag, sizeof(tag), nonce, key);
+	return ok && xaead_open(sealed, sealed, sizeof(sealed), tag, sizeof(tag), nonce, key) &&
+	       bytes_equal(sealed, key, sizeof(key));
+}
+
+int crypto_init(void)
+{
+	/* No configuration: what another program's openssl.cnf says is nothing to us, and no
+	 * file can be read once the sandbox is closed. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return -ENOTSUP;
+	if (algorithms.x25519)
+		return 0;
+	if (pthread_key_create(&contexts_key, contexts_free) != 0)
+		return -ENOTSUP;
+	algorithms.chacha20_poly1305 = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+	algorithms.chacha20 = EVP_CIPHER_fetch(NULL, "ChaCha20", NULL);
+	algorithms.blake2s = EVP_MD_fetch(NULL, "BLAKE2S-256", NULL);
+	algorithms.blake2s_mac = EVP_MAC_fetch(NULL, "BLAKE2SMAC", NULL);
+	algorithms.x25519_keys = EVP_KEYMGMT_fetch(NULL, "X25519", NULL);
+	algorithms.x25519 = EVP_KEYEXCH_fetch(NULL, "X25519", NULL);
+	if (!algorithms.chacha20_poly1305 || !algorithms.chacha20 || !algorithms.blake2s ||
+		!algorithms.blake2s_mac || !algorithms.x25519_keys || !algorithms.x25519)
+		return -ENOTSUP;
+	return exercise() ? 0 : -ENOTSUP;
+}

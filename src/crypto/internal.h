@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the files of this folder share: libcrypto's objects. Each thread has its own contexts,
+ * made when it first needs them and kept until it ends, because making one costs more than using
+ * it.
+ */
+#ifndef ADIT_CRYPTO_INTERNAL_H
+#define ADIT_CRYPTO_INTERNAL_H
+
+#include <openssl/evp.h>
+
+#include "base/bytes.h"
+
+struct crypto_contexts {
+	EVP_CIPHER_CTX *seal, *open; /* ChaCha20-Poly1305, one a direction */
+	EVP_CIPHER_CTX *chacha20;
+	EVP_MD_CTX *blake2s;
+	EVP_MAC_CTX *blake2s_mac; /* output of MAC_LEN bytes */
+};
+
+extern const uint8_t crypto_zeros[KEY_LEN];
+
+/* The contexts of this thread. */
+const struct crypto_contexts *crypto_contexts(void);
+
+/* Abort unless a call to libcrypto returned success where only a lack of memory or a mistake of
+ * ours makes it fail: to go on would mean to send what is not encrypted. */
+void crypto_check(int result);
+
+#endif
