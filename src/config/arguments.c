@@ -113,12 +113,13 @@ int config_arguments_parse(char *const words[], size_t num_words,
 	char ret_message[CONFIG_MESSAGE_LEN])
 {
 	struct parser parser = {
-		.target = {.callbacks = callbacks, .config = ret_config, .where = "allowed-ips"},
+		.target = {.callbacks = callbacks, .config = ret_config},
 		.message = ret_message,
 	};
 	size_t used;
 	int r = 0;
 
+	parser.target.where = parser.where;
 	*ret_config = (struct config){0};
 	for (size_t i = 0; r == 0 && i < num_words; i += used)
 		r = parse_word(&parser, words + i, num_words - i, &used);

@@ -9,7 +9,7 @@
 #include "config/config.h"
 #include "config/settings.h"
 
-/* Parse the words behind the interface's name. Returns 0; -EINVAL or -ENOMEM with ret_config
+/* Parse the words behind the interface's name. Returns 0; or a negative errno, with ret_config
  * empty and a message that names the word and what was expected. */
 MUST_CHECK int config_arguments_parse(char *const words[], size_t num_words,
 	const struct config_callbacks *callbacks, struct config *ret_config,

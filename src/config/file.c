@@ -107,7 +107,7 @@ static int read_secret(
 
 static int parse_setting(struct parser *parser, char *line)
 {
-	char *equals = strchr(line, '='), *value = equals + 1;
+	char *equals = strchr(line, '='), *value;
 	char where[CONFIG_MESSAGE_LEN];
 	const struct setting *setting;
 	size_t key_len;
@@ -118,6 +118,7 @@ static int parse_setting(struct parser *parser, char *line)
 	if (parser->section == SECTION_NONE)
 		return refuse(parser, parser->line,
 			"expected [Interface] or [Peer] before the first key");
+	value = equals + 1;
 	key_len = (size_t)(equals - line);
 	setting = setting_by_key(parser->section == SECTION_PEER, line, key_len);
 	if (setting == NULL)

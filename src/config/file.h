@@ -15,7 +15,7 @@ enum config_file_mode {
 	CONFIG_FILE_APPEND,  /* the file adds to what is there */
 };
 
-/* Parse the text of a file; name is for messages. Returns 0; -EINVAL or -ENOMEM with ret_config
+/* Parse the text of a file; name is for messages. Returns 0; or a negative errno, with ret_config
  * empty and a message that names file, line, key and what was expected (never a secret). */
 MUST_CHECK int config_file_parse(const char *data, size_t len, const char *name,
 	enum config_file_mode mode, const struct config_callbacks *callbacks,

@@ -30,7 +30,7 @@ struct setting_target {
 	const struct config_callbacks *callbacks;
 	struct config *config;
 	struct config_peer *peer; /* of peer settings */
-	const char *where;	  /* what a warning begins with */
+	const char *where;	  /* what messages begin with */
 	const char *bad;	  /* the wrong part of the value; NULL: all of it */
 	const char *reason;	  /* what is wrong, if not that it isn't as expected */
 };
