@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the tunnel is configured to be, as the monitor knows it: applies a set request to vault,
+ * engine and datapath, and collects from them the answer to a get. Secrets go to the vault and
+ * from it, and stay nowhere between.
+ */
+#ifndef ADIT_TUNNEL_SETTINGS_H
+#define ADIT_TUNNEL_SETTINGS_H
+
+#include "config/config.h"
+#include "core/status.h"
+#include "net/link.h"
+
+struct settings;
+
+/* The monitor's ends of the sockets to the other processes; borrowed. */
+struct settings_links {
+	int vault, engine, datapath;
+};
+
+/* Settings without keys and peers, interface down. page and link are borrowed. NULL: out of memory.
+ */
+struct settings *settings_new(const struct settings_links *links, const char *ifname,
+	const struct status_page *page, struct link_monitor *link);
+void settings_free(struct settings *settings);
+
+/* Apply a complete set request. What can fail comes first and is undone: returns 0, or a negative
+ * errno with nothing changed (-EADDRINUSE, -EPERM…: the sockets; -ENOSPC: too many peers). -EPIPE:
+ * another process has died, which ends the tunnel. */
+MUST_CHECK int settings_apply(struct settings *settings, const struct config *config);
+
+/* Collect everything a get reply holds into ret_config, to be released with config_deinit.
+ * Returns 0 or a negative errno, with ret_config empty. */
+MUST_CHECK int settings_collect(struct settings *settings, struct config *ret_config);
+
+/* The interface changed its state: open or close the sockets, tell the others. Returns 0 or a
+ * negative errno; when the sockets cannot be opened the interface is set down again. */
+MUST_CHECK int settings_set_link(struct settings *settings, struct link_state state);
+
+/* Routes or addresses changed: forget the sticky sources that would not be chosen any more. */
+MUST_CHECK int settings_check_sources(struct settings *settings);
+
+#endif
