@@ -162,53 +162,26 @@ static bool may_answer(const uint8_t *packet, const struct inner *inner)
 	return type != 3 && type != 4 && type != 5 && type != 11 && type != 12;
 }
 
-static size_t unreachable4(uint8_t *buf, const uint8_t *packet, const struct inner *inner)
+static void header4_write(uint8_t *buf, const struct inner *answered, uint32_t payload_len)
 {
-	const uint32_t room = ICMPV4_ERROR_MAX - IPV4_HEADER - ICMP_HEADER;
-	const uint32_t quote_len = inner->len < room ? inner->len : room;
-	const uint32_t icmp_len = ICMP_HEADER + quote_len;
-	uint8_t *icmp = buf + IPV4_HEADER;
-
-	memset(buf, 0, IPV4_HEADER + ICMP_HEADER);
 	buf[0] = 4 << 4 | IPV4_HEADER / 4;
 	buf[1] = TOS_INTERNETWORK_CONTROL;
-	store_be16(buf + 2, (uint16_t)(IPV4_HEADER + icmp_len));
+	store_be16(buf + 2, (uint16_t)(IPV4_HEADER + payload_len));
 	buf[8] = HOP_LIMIT;
 	buf[9] = IPPROTO_ICMP;
-	memcpy(buf + 12, inner->dst, 4);
-	memcpy(buf + 16, inner->src, 4);
+	memcpy(buf + 12, answered->dst, 4);
+	memcpy(buf + 16, answered->src, 4);
 	store_be16(buf + 10, checksum_finish(checksum_add(0, buf, IPV4_HEADER)));
-
-	icmp[0] = 3; /* destination unreachable: */
-	icmp[1] = 1; /* host */
-	memcpy(icmp + ICMP_HEADER, packet, quote_len);
-	store_be16(icmp + 2, checksum_finish(checksum_add(0, icmp, icmp_len)));
-	return IPV4_HEADER + icmp_len;
 }
 
-static size_t unreachable6(uint8_t *buf, const uint8_t *packet, const struct inner *inner)
+static void header6_write(uint8_t *buf, const struct inner *answered, uint32_t payload_len)
 {
-	const uint32_t room = INNER_UNREACHABLE_MAX - IPV6_HEADER - ICMP_HEADER;
-	const uint32_t quote_len = inner->len < room ? inner->len : room;
-	const uint32_t icmp_len = ICMP_HEADER + quote_len;
-	uint8_t *icmp = buf + IPV6_HEADER;
-
-	memset(buf, 0, IPV6_HEADER + ICMP_HEADER);
 	buf[0] = 6 << 4;
-	store_be16(buf + 4, (uint16_t)icmp_len);
+	store_be16(buf + 4, (uint16_t)payload_len);
 	buf[6] = IPPROTO_ICMPV6;
 	buf[7] = HOP_LIMIT;
-	memcpy(buf + 8, inner->dst, 16);
-	memcpy(buf + 24, inner->src, 16);
-
-	icmp[0] = 1; /* destination unreachable: */
-	icmp[1] = 3; /* address */
-	memcpy(icmp + ICMP_HEADER, packet, quote_len);
-	/* The pseudo-header: both addresses, length, protocol. */
-	const uint32_t pseudo = checksum_add(icmp_len + IPPROTO_ICMPV6, buf + 8, 32);
-
-	store_be16(icmp + 2, checksum_finish(checksum_add(pseudo, icmp, icmp_len)));
-	return IPV6_HEADER + icmp_len;
+	memcpy(buf + 8, answered->dst, 16);
+	memcpy(buf + 24, answered->src, 16);
 }
 
 size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *packet, size_t len)
@@ -217,8 +190,31 @@ size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *pack
 
 	if (!inner_parse(packet, len, &inner) || !may_answer(packet, &inner))
 		return 0;
-	return inner.family == AF_INET ? unreachable4(buf, packet, &inner)
-				       : unreachable6(buf, packet, &inner);
+
+	const bool is_ipv6 = inner.family == AF_INET6;
+	const uint32_t header_len = is_ipv6 ? IPV6_HEADER : IPV4_HEADER;
+	const uint32_t max = is_ipv6 ? INNER_UNREACHABLE_MAX : ICMPV4_ERROR_MAX;
+	const uint32_t room = max - header_len - ICMP_HEADER;
+	const uint32_t quote_len = inner.len < room ? inner.len : room;
+	const uint32_t icmp_len = ICMP_HEADER + quote_len;
+	uint8_t *icmp = buf + header_len;
+	uint32_t sum = 0;
+
+	memset(buf, 0, header_len + ICMP_HEADER);
+	memcpy(icmp + ICMP_HEADER, packet, quote_len);
+	if (is_ipv6) {
+		header6_write(buf, &inner, icmp_len);
+		icmp[0] = 1; /* destination unreachable: */
+		icmp[1] = 3; /* address */
+		/* The pseudo-header: both addresses, length, protocol. */
+		sum = checksum_add(icmp_len + IPPROTO_ICMPV6, buf + 8, 32);
+	} else {
+		header4_write(buf, &inner, icmp_len);
+		icmp[0] = 3; /* destination unreachable: */
+		icmp[1] = 1; /* host */
+	}
+	store_be16(icmp + 2, checksum_finish(checksum_add(sum, icmp, icmp_len)));
+	return header_len + icmp_len;
 }
 
 bool inner_udp(const uint8_t *packet, size_t len, size_t payload_min, uint16_t *ret_source_port,

@@ -8,18 +8,16 @@
 
 #include <stdlib.h>
 
-enum { CHUNK_SIZE = 2048, CHUNK_HEADER = 12, CHUNK_DATA = CHUNK_SIZE - CHUNK_HEADER };
+enum { CHUNK_SIZE = 2048, CHUNK_HEADER = 8, CHUNK_DATA = CHUNK_SIZE - CHUNK_HEADER };
 
 struct chunk {
 	uint32_t next; /* chunk number plus 1; 0: none */
 	uint32_t len;  /* of the packet that begins here; otherwise unused */
-	uint8_t tos;
 	uint8_t data[CHUNK_DATA];
 };
-static_assert(sizeof(struct chunk) <= CHUNK_SIZE, "a full-size packet fits one chunk");
+static_assert(sizeof(struct chunk) == CHUNK_SIZE, "a full-size packet fits one chunk");
 
 struct staged_pool {
-	uint32_t num_chunks;
 	uint32_t num_used; /* chunks that have ever been used */
 	uint32_t free;	   /* chain of those that are free again */
 	uint32_t num_free; /* of both kinds */
@@ -32,7 +30,7 @@ struct staged_pool *staged_pool_new(uint32_t num_chunks)
 		calloc(1, sizeof(*pool) + (size_t)num_chunks * sizeof(struct chunk));
 
 	if (pool)
-		pool->num_chunks = pool->num_free = num_chunks;
+		pool->num_free = num_chunks;
 	return pool;
 }
 
@@ -60,23 +58,18 @@ static uint32_t chunk_take(struct staged_pool *pool)
 	return number;
 }
 
-/* Unlink the oldest packet, of which there must be one, and copy it to packet unless that is
- * NULL. */
-static void take_head(struct staged_pool *pool, struct staged_queue *queue, struct packet *packet)
+/* Unlink the oldest packet, of which there must be one, and copy its bytes to data unless that is
+ * NULL; returns its length. */
+static uint32_t take_head(struct staged_pool *pool, struct staged_queue *queue, uint8_t *data)
 {
-	const struct chunk *first = &pool->chunks[queue->head - 1];
-	const uint32_t len = first->len;
+	const uint32_t len = pool->chunks[queue->head - 1].len;
 
-	if (packet) {
-		packet->len = len;
-		packet->tos = first->tos;
-	}
 	for (uint32_t i = 0, num = chunks_needed(len); i < num; i++) {
 		const uint32_t number = queue->head, at = i * CHUNK_DATA;
 		struct chunk *chunk = &pool->chunks[number - 1];
 
-		if (packet)
-			memcpy(packet->data + at, chunk->data,
+		if (data)
+			memcpy(data + at, chunk->data,
 				len - at < CHUNK_DATA ? len - at : CHUNK_DATA);
 		queue->head = chunk->next;
 		chunk->next = pool->free;
@@ -85,6 +78,7 @@ static void take_head(struct staged_pool *pool, struct staged_queue *queue, stru
 	}
 	if (--queue->num == 0)
 		queue->tail = 0;
+	return len;
 }
 
 unsigned staged_push(
@@ -107,7 +101,6 @@ unsigned staged_push(
 
 		chunk->next = 0;
 		chunk->len = packet->len;
-		chunk->tos = packet->tos;
 		memcpy(chunk->data, packet->data + i * CHUNK_DATA,
 			left < CHUNK_DATA ? left : CHUNK_DATA);
 		if (queue->tail)
@@ -120,11 +113,12 @@ unsigned staged_push(
 	return num_dropped;
 }
 
-bool staged_pop(struct staged_pool *pool, struct staged_queue *queue, struct packet *packet)
+bool staged_pop(
+	struct staged_pool *pool, struct staged_queue *queue, uint8_t *data, uint32_t *ret_len)
 {
 	if (!queue->num)
 		return false;
-	take_head(pool, queue, packet);
+	*ret_len = take_head(pool, queue, data);
 	return true;
 }
 

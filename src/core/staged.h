@@ -23,15 +23,15 @@ struct staged_queue {
 	uint32_t num;	     /* packets */
 };
 
-/* Append a copy of the packet's bytes (at most PACKET_MAX) and tos. Returns how many packets were
- * dropped to make room (0, 1…; the new packet itself if even an emptied queue has no room). */
+/* Append a copy of the packet's bytes (at most PACKET_MAX). Returns how many packets were dropped
+ * to make room (0, 1…; the new packet itself if even an emptied queue has no room). */
 unsigned staged_push(
 	struct staged_pool *pool, struct staged_queue *queue, const struct packet *packet);
 
-/* Take the oldest packet: copies its bytes to packet->data, which has room for PACKET_MAX, and
- * sets len and tos. Returns false, and touches nothing, when the queue is empty. */
+/* Take the oldest packet: copies its bytes to data, which has room for PACKET_MAX, and sets
+ * *ret_len. Returns false, and touches nothing, when the queue is empty. */
 MUST_CHECK bool staged_pop(
-	struct staged_pool *pool, struct staged_queue *queue, struct packet *packet);
+	struct staged_pool *pool, struct staged_queue *queue, uint8_t *data, uint32_t *ret_len);
 
 /* Drop everything; returns how many packets that were. */
 unsigned staged_purge(struct staged_pool *pool, struct staged_queue *queue);
