@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "tunnel/role.h"
 
 /* stdio's buffer of stdout is ours because keys pass through it. */
 static char output[65536];
@@ -20,6 +21,7 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
+	{"run", run_main, "<interface>", "run a tunnel in the foreground, for service managers"},
 	{"show", show_main,
 		"[--json] { <interface> | all | interfaces } [public-key | private-key | "
 		"listen-port | fwmark | peers | preshared-keys | endpoints | allowed-ips | "
@@ -68,7 +70,9 @@ int finish_output(void)
 
 static void write_usage(FILE *stream)
 {
-	fprintf(stream, "Usage: adit VERB [ARGUMENT]...\n\n");
+	fprintf(stream, "Usage: adit VERB [ARGUMENT]...\n"
+			"       adit [-f] INTERFACE     run a tunnel in the background (-f: "
+			"foreground)\n\n");
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		fprintf(stream, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
 	fprintf(stream, "\n`adit VERB --help' shows the arguments of a verb.\n");
@@ -106,6 +110,7 @@ int main(int argc, char *argv[])
 	static char show[] = "show";
 	char *no_words[] = {show, NULL};
 
+	role_main(argc, argv);
 	setvbuf(stdout, output, _IOFBF, sizeof(output));
 	if (argc < 2)
 		return show_main(1, no_words);
@@ -120,6 +125,12 @@ int main(int argc, char *argv[])
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (strcmp(argv[1], verbs[i].name) == 0)
 			return run_verb(&verbs[i], argc - 1, argv + 1);
+	}
+	if (argc == 2 || *argv[1] == '-') {
+		int r = run_compatible_main(argc, argv);
+
+		if (r != USAGE)
+			return r;
 	}
 	complain("unknown verb \"%s\"", argv[1]);
 	write_usage(stderr);

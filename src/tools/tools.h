@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The verbs of the `adit` command that wg(8) has too. Each takes its own name as argv[0] and
+ * The verbs of the `adit` command. Each takes its own name as argv[0] and
  * returns the exit code, or USAGE for arguments it makes nothing of: main.c then says what the
  * verb expects.
  */
@@ -16,6 +16,10 @@ int show_main(int argc, char *argv[]);
 int showconf_main(int argc, char *argv[]);
 int set_main(int argc, char *argv[]);
 int setconf_main(int argc, char *argv[]); /* setconf, addconf and syncconf */
+
+/* Run a tunnel: in the foreground, or with wireguard-go's words (argv[0] is then the program). */
+int run_main(int argc, char *argv[]);
+int run_compatible_main(int argc, char *argv[]);
 
 /* Write a message on stderr, "adit: …", and a newline. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

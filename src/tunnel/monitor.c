@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The monitor: makes the TUN device and the sockets, starts the other processes and watches them,
+ * serves the UAPI socket, follows the interface. It never sees a packet. If any process dies it
+ * says which and why, and ends the tunnel.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/link.h"
+#include "net/tun.h"
+#include "tunnel/ipc.h"
+#include "tunnel/role.h"
+#include "tunnel/run.h"
+#include "tunnel/sandbox.h"
+#include "tunnel/settings.h"
+#include "tunnel/status_map.h"
+#include "tunnel/uapi_server.h"
+
+enum {
+	DEFAULT_MTU = 1420,
+	IPC_BUFFER = 4 << 20,
+	SOURCES_INTERVAL_MS = 1000, /* routes may change in bursts */
+	END_TIMEOUT_MS = 1000,
+};
+
+struct monitor {
+	const char *ifname;
+	int tun_fd, signal_fd, ready_fd;
+	pid_t pids[ROLE_NUM];
+	struct settings_links links;
+	struct link_monitor *link;
+	struct uapi_server *server;
+	struct settings *settings;
+	const struct status_page *page;
+	bool sources_are_stale;
+};
+
+static struct monitor monitor; /* one a process */
+
+static noreturn void fail(const char *what, int error)
+{
+	uapi_server_free(monitor.server);
+	role_fail(what, error);
+}
+
+/* Children end when their sockets close; their descriptor of the TUN device must be closed before
+ * the interface can be called gone. */
+static noreturn void end(int status)
+{
+	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + END_TIMEOUT_MS * MSEC_NS;
+
+	uapi_server_free(monitor.server);
+	settings_free(monitor.settings);
+	close(monitor.links.vault);
+	close(monitor.links.engine);
+	close(monitor.links.datapath);
+	close(monitor.tun_fd);
+	while (waitpid(-1, NULL, WNOHANG) >= 0 && clock_ns(CLOCK_MONOTONIC) < until_ns)
+		poll(NULL, 0, 5);
+	exit(status);
+}
+
+/* --- start ---------------------------------------------------------------------------------------
+ */
+
+/* The number in an environment variable, or -1. */
+static int fd_from_environment(const char *name)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? atoi(text) : -1;
+}
+
+static void open_tun(void)
+{
+	int fd = fd_from_environment(RUN_ENV_TUN_FD), r;
+	struct tun_features features;
+	char name[IFNAMSIZ];
+	bool vnet_hdr;
+
+	if (fd < 0) {
+		monitor.tun_fd = tun_create(monitor.ifname, &features);
+		if (monitor.tun_fd == -EBUSY)
+			fail("cannot create the interface: one of this name exists already",
+				-EBUSY);
+		if (monitor.tun_fd < 0)
+			fail("cannot create the interface", monitor.tun_fd);
+		log_debug("offloads the kernel grants: TSO %s, USO %s", features.tso ? "yes" : "no",
+			features.uso ? "yes" : "no");
+		return;
+	}
+	r = tun_adopt(fd, name, &vnet_hdr, &features);
+	if (r < 0)
+		fail(RUN_ENV_TUN_FD " is not a TUN device", r);
+	if (strcmp(name, monitor.ifname) != 0)
+		fail(RUN_ENV_TUN_FD " belongs to another interface", -EINVAL);
+	monitor.tun_fd = fd;
+}
+
+/* A pair of connected sockets, ends[0] for a and ends[1] for b. */
+static void make_pair(int ends[2])
+{
+	const int size = IPC_BUFFER;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		fail("socketpair", -errno);
+	for (int i = 0; i < 2; i++)
+		(void)setsockopt(ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+}
+
+static void start_role(enum role role, const int *fds, unsigned num_fds)
+{
+	monitor.pids[role] = role_start(role, monitor.ifname, fds, num_fds);
+	if (monitor.pids[role] < 0)
+		fail("cannot start a process", monitor.pids[role]);
+}
+
+static void wait_ready(int fd)
+{
+	struct ack ack;
+	int r = ipc_receive(fd, &ack, sizeof(ack));
+
+	if (r < 0 || ack.type != ACK_READY)
+		fail("a process did not start", r < 0 ? r : -EPROTO);
+}
+
+static void start_roles(void)
+{
+	int vault[2], engine[2], datapath[2], engine_vault[2], engine_datapath[2];
+	int status_fd = status_create();
+
+	if (status_fd < 0)
+		fail("status page", status_fd);
+	make_pair(vault);
+	make_pair(engine);
+	make_pair(datapath);
+	make_pair(engine_vault);
+	make_pair(engine_datapath);
+	start_role(ROLE_VAULT, (int[]){vault[1], engine_vault[0]}, 2);
+	start_role(
+		ROLE_ENGINE, (int[]){engine[1], engine_vault[1], engine_datapath[0], status_fd}, 4);
+	start_role(ROLE_DATAPATH,
+		(int[]){datapath[1], engine_datapath[1], status_fd, monitor.tun_fd}, 4);
+	close(vault[1]);
+	close(engine[1]);
+	close(datapath[1]);
+	for (int i = 0; i < 2; i++) {
+		close(engine_vault[i]);
+		close(engine_datapath[i]);
+	}
+	monitor.links = (struct settings_links){vault[0], engine[0], datapath[0]};
+	monitor.page = status_map(status_fd);
+	if (!monitor.page)
+		fail("status page", -errno);
+	wait_ready(vault[0]);
+	wait_ready(engine[0]);
+	wait_ready(datapath[0]);
+}
+
+static void start(const char *ifname)
+{
+	sigset_t signals;
+	int r;
+
+	monitor.ifname = ifname;
+	monitor.ready_fd = RUN_FD_READY;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	monitor.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (monitor.signal_fd < 0)
+		fail("signalfd", -errno);
+
+	r = uapi_server_new(ifname, fd_from_environment(RUN_ENV_UAPI_FD), &monitor.server);
+	if (r == -EADDRINUSE)
+		fail("a tunnel of this name is running already", r);
+	if (r < 0)
+		fail("cannot create the UAPI socket", r);
+	open_tun();
+	r = sandbox_prepare();
+	if (r < 0)
+		fail("cannot create an empty root directory", r);
+	start_roles();
+	monitor.link = link_monitor_new(if_nametoindex(ifname));
+	if (!monitor.link)
+		fail("rtnetlink", -errno);
+	r = link_set_mtu(monitor.link, DEFAULT_MTU);
+	if (r < 0)
+		fail("cannot set the MTU", r);
+	monitor.settings = settings_new(&monitor.links, ifname, monitor.page, monitor.link);
+	if (!monitor.settings)
+		fail("cannot start", -ENOMEM);
+}
+
+/* --- watch ---------------------------------------------------------------------------------------
+ */
+
+/* Say which child died and how. Returns whether one did. */
+static bool reap(void)
+{
+	int status;
+	pid_t pid = waitpid(-1, &status, WNOHANG);
+
+	if (pid <= 0)
+		return false;
+	for (int role = 0; role < ROLE_NUM; role++) {
+		if (pid != monitor.pids[role])
+			continue;
+		if (WIFSIGNALED(status))
+			log_error("the %s died (signal %d, %s): the tunnel ends",
+				role_name((enum role)role), WTERMSIG(status),
+				strsignal(WTERMSIG(status)));
+		else
+			log_error("the %s ended (status %d): the tunnel ends",
+				role_name((enum role)role), WEXITSTATUS(status));
+	}
+	return true;
+}
+
+static void handle_signals(void)
+{
+	struct signalfd_siginfo info;
+
+	while (read(monitor.signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			end(0);
+		if (reap())
+			end(1);
+	}
+}
+
+/* A neighbour that is gone is on its way to being reaped; say why, then end. */
+static noreturn void end_on(const char *what, int error)
+{
+	struct pollfd fd = {.fd = monitor.signal_fd, .events = POLLIN};
+
+	if (error == -EPIPE && poll(&fd, 1, END_TIMEOUT_MS) > 0)
+		handle_signals();
+	log_error("%s: %s: the tunnel ends", what, strerror(-error));
+	end(1);
+}
+
+static void follow_link(void)
+{
+	bool routes_changed = false;
+	struct link_state state;
+	int r = link_monitor_dispatch(monitor.link, &routes_changed);
+
+	if (r < 0)
+		end_on("rtnetlink", r);
+	monitor.sources_are_stale |= routes_changed;
+	state = link_monitor_state(monitor.link);
+	if (state.gone) {
+		log_error("the interface was deleted: the tunnel ends");
+		end(0);
+	}
+	r = settings_set_link(monitor.settings, state);
+	if (r < 0)
+		end_on("interface", r);
+}
+
+static void check_sources(void)
+{
+	int r = settings_check_sources(monitor.settings);
+
+	monitor.sources_are_stale = false;
+	if (r < 0)
+		end_on("routes", r);
+}
+
+static void serve_clients(const struct pollfd *fds, unsigned num)
+{
+	int r = uapi_server_dispatch(monitor.server, monitor.settings, fds, num);
+
+	if (r == -ENOENT) {
+		log_error("the UAPI socket was removed: the tunnel ends");
+		end(0);
+	}
+	if (r < 0)
+		end_on("UAPI", r);
+}
+
+void monitor_main(const char *ifname)
+{
+	struct pollfd fds[2 + UAPI_MAX_POLLFDS];
+
+	start(ifname);
+	sandbox_enter_monitor();
+	follow_link();
+	(void)!write(monitor.ready_fd, "", 1);
+	close(monitor.ready_fd);
+	for (;;) {
+		unsigned num;
+		int n;
+
+		fds[0] = (struct pollfd){.fd = monitor.signal_fd, .events = POLLIN};
+		fds[1] = (struct pollfd){.fd = link_monitor_fd(monitor.link), .events = POLLIN};
+		num = uapi_server_pollfds(monitor.server, fds + 2);
+		n = poll(fds, 2 + num, monitor.sources_are_stale ? SOURCES_INTERVAL_MS : -1);
+		if (n < 0 && errno != EINTR)
+			end_on("poll", -errno);
+		if (n == 0)
+			check_sources();
+		if (n <= 0)
+			continue;
+		if (fds[0].revents)
+			handle_signals();
+		if (fds[1].revents)
+			follow_link();
+		serve_clients(fds + 2, num);
+	}
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The starter: parent of the monitor, and all that is left to clean up if the monitor itself is
+ * killed. It waits and does nothing else.
+ */
+#include "tunnel/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "tunnel/role.h"
+#include "tunnel/uapi_server.h"
+
+static volatile sig_atomic_t monitor_pid;
+
+static void forward_signal(int signal)
+{
+	if (monitor_pid > 0)
+		kill((pid_t)monitor_pid, signal);
+}
+
+static bool name_is_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && len < IFNAMSIZ && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	       strspn(name,
+		       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_=+.-") ==
+		       len;
+}
+
+/* Tell systemd (sd_notify's protocol: one datagram) that we are ready. */
+static void notify_service_manager(void)
+{
+	static const char message[] = "READY=1";
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (!path || strlen(path) >= sizeof(addr.sun_path))
+		return;
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (*path == '@')
+		addr.sun_path[0] = '\0';
+	(void)sendto(fd, message, sizeof(message) - 1, MSG_NOSIGNAL, (struct sockaddr *)&addr,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
+	close(fd);
+}
+
+/* Descriptor number of an environment variable appended to fds; the variable gets its new place. */
+static void pass_fd(const char *variable, int *fds, unsigned *num_fds)
+{
+	const char *text = getenv(variable);
+	char number[16];
+
+	if (!text || !*text)
+		return;
+	fds[*num_fds] = atoi(text);
+	snprintf(number, sizeof(number), "%u", RUN_FD_READY + *num_fds);
+	setenv(variable, number, 1);
+	++*num_fds;
+}
+
+/* Returns the read end of the pipe that tells when the monitor is ready, or -1. */
+static int start_monitor(const char *ifname)
+{
+	int ready[2], fds[3];
+	unsigned num_fds = 1;
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return -1;
+	fds[0] = ready[1];
+	pass_fd(RUN_ENV_TUN_FD, fds, &num_fds);
+	pass_fd(RUN_ENV_UAPI_FD, fds, &num_fds);
+	pid = role_start(ROLE_MONITOR, ifname, fds, num_fds);
+	for (unsigned i = 0; i < num_fds; i++)
+		close(fds[i]); /* ours would keep the interface alive */
+	if (pid < 0) {
+		close(ready[0]);
+		return -1;
+	}
+	monitor_pid = pid;
+	return ready[0];
+}
+
+static bool wait_ready(int fd)
+{
+	char byte;
+	ssize_t n;
+
+	do {
+		n = read(fd, &byte, 1);
+	} while (n < 0 && errno == EINTR);
+	close(fd);
+	return n == 1;
+}
+
+/* Wait for the monitor, and for its children should it leave any. */
+static int wait_end(const char *ifname)
+{
+	int status, result = 1;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, 0)) > 0 || errno == EINTR) {
+		if (pid != monitor_pid)
+			continue;
+		monitor_pid = 0;
+		if (WIFSIGNALED(status)) {
+			log_error("the monitor died (signal %d, %s): the tunnel ends",
+				WTERMSIG(status), strsignal(WTERMSIG(status)));
+			uapi_server_remove(ifname);
+		} else {
+			result = WEXITSTATUS(status);
+		}
+	}
+	return result;
+}
+
+/* Returns the tunnel's exit status; announces on ready_fd, if not -1, that it is usable. */
+static int supervise(const char *ifname, int ready_fd)
+{
+	const struct sigaction forward = {.sa_handler = forward_signal};
+	int fd;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	sigaction(SIGTERM, &forward, NULL);
+	sigaction(SIGINT, &forward, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	fd = start_monitor(ifname);
+	if (fd < 0) {
+		log_error("cannot start the monitor: %m");
+		return 1;
+	}
+	if (wait_ready(fd)) {
+		notify_service_manager();
+		if (ready_fd >= 0)
+			(void)!write(ready_fd, "", 1);
+	}
+	if (ready_fd >= 0)
+		close(ready_fd);
+	return wait_end(ifname);
+}
+
+/* Leave the terminal. stderr stays if the user asked for a log level, as with wireguard-go, else it
+ * goes to errors_fd as long as the starter reads there. */
+static void detach(int errors_fd)
+{
+	const char *level = getenv("LOG_LEVEL");
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	setsid();
+	(void)!chdir("/");
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	if (!level || !*level)
+		dup2(errors_fd, STDERR_FILENO);
+}
+
+/* Copy what the detached process complains of until it is ready or gone. */
+static int await_detached(int ready_fd, int errors_fd)
+{
+	struct pollfd fds[] = {
+		{.fd = errors_fd, .events = POLLIN}, {.fd = ready_fd, .events = POLLIN}};
+	char buffer[1024];
+	ssize_t n;
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		if (fds[0].revents && (n = read(errors_fd, buffer, sizeof(buffer))) > 0) {
+			(void)!write(STDERR_FILENO, buffer, (size_t)n);
+			continue;
+		}
+		if (fds[1].revents)
+			return read(ready_fd, buffer, 1) == 1 ? 0 : 1;
+		if (fds[0].revents)
+			fds[0].fd = -1;
+	}
+}
+
+static int run_detached(const char *ifname)
+{
+	int ready[2], errors[2];
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+		log_error("cannot detach: %m");
+		return 1;
+	}
+	if (pid == 0) {
+		detach(errors[1]);
+		_exit(supervise(ifname, ready[1]));
+	}
+	close(ready[1]);
+	close(errors[1]);
+	return await_detached(ready[0], errors[0]);
+}
+
+int run_tunnel(const char *ifname, bool foreground)
+{
+	char prefix[64];
+
+	if (!name_is_valid(ifname)) {
+		log_error("\"%s\" cannot be an interface name: 1 to 15 letters, digits or _=+.-",
+			ifname);
+		return 1;
+	}
+	if (geteuid() != 0) {
+		log_error("only root may create the interface %s", ifname);
+		return 1;
+	}
+	snprintf(prefix, sizeof(prefix), "adit: %s", ifname);
+	log_set_prefix(prefix);
+	log_set_level(log_level_from_text(getenv("LOG_LEVEL")));
+	return foreground ? supervise(ifname, -1) : run_detached(ifname);
+}
