@@ -180,8 +180,8 @@ static const struct setting settings[] = {
 	{"PublicKey", "peer", EXPECT_KEY, true, false, read_public_key, NULL},
 	{"PresharedKey", "preshared-key", EXPECT_KEY, true, true, NULL, put_preshared_key},
 	{"Endpoint", "endpoint", "HOST:PORT or [IPV6]:PORT", true, false, read_endpoint, NULL},
-	{"PersistentKeepalive", "persistent-keepalive", "seconds from 0 to 65535, or off", true,
-		false, read_keepalive, NULL},
+	{"PersistentKeepalive", "persistent-keepalive",
+		"a number of seconds from 0 to 65535, or off", true, false, read_keepalive, NULL},
 	{"AllowedIPs", "allowed-ips", "an address or ADDRESS/PREFIX", true, false, read_allowed_ips,
 		NULL},
 };

@@ -10,8 +10,8 @@
 
 enum { CONFIG_MESSAGE_LEN = 512 };
 
-/* What the grammars ask of the world around them; src/config itself does no I/O. Any of the
- * functions may be NULL: names are then not resolved, files not read, warnings dropped. */
+/* What the grammars ask of the world around them. Any of the functions may be NULL: names are then
+ * not resolved, files not read, warnings dropped. */
 struct config_callbacks {
 	/* Resolve a host name, with a port number or service name. Returns 0, or a negative errno
 	 * and *ret_reason, a text that need not be freed. */

@@ -14,7 +14,7 @@
 #include "config/config.h"
 #include "config/text.h"
 
-enum { UAPI_REQUEST_MAX = 256 << 20 }; /* bytes; a million allowed IPs need a tenth of it */
+enum { UAPI_REQUEST_MAX = 64 << 20 }; /* bytes; a million allowed IPs take 26 million */
 
 enum uapi_operation { UAPI_GET, UAPI_SET };
 

@@ -75,7 +75,8 @@ class World:
 
     def run(self, *command, **environment):
         stdin = environment.pop("stdin", "")
-        environment = {"PATH": os.environ["PATH"], "WG_COLOR_MODE": "never", **environment}
+        environment = {"PATH": os.environ["PATH"], "WG_COLOR_MODE": "never",
+                       "UBSAN_OPTIONS": "halt_on_error=1", **environment}
         return subprocess.run(
             [*self.inside(), *command],
             env=environment, input=stdin, capture_output=True, text=True, timeout=60,

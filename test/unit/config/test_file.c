@@ -126,8 +126,8 @@ static void bad_lines_are_refused_with_file_line_key_and_expectation(void **stat
 			"3: AllowedIPs: \"10.0.0.0/33\" is not an address or ADDRESS/PREFIX"},
 		{PEER "AllowedIPs = ::/0,\n",
 			"3: AllowedIPs: \"\" is not an address or ADDRESS/PREFIX"},
-		{PEER "PersistentKeepalive = 65536\n",
-			"3: PersistentKeepalive: \"65536\" is not seconds from 0 to 65535, or off"},
+		{PEER "PersistentKeepalive = 65536\n", "3: PersistentKeepalive: \"65536\" is not a "
+						       "number of seconds from 0 to 65535, or off"},
 		{PEER "Endpoint = 1.2.3.4\n",
 			"3: Endpoint: \"1.2.3.4\" is not HOST:PORT or [IPV6]:PORT"},
 		{PEER "Endpoint = [::1:5\n",
