@@ -53,7 +53,6 @@ SERVE = """
 bb=/run/busybox
 export TMPDIR=/run PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run
 cd /
-ip link set lo up
 serve() {
     exec <>/dev/vport$1 >&0
     echo ready
@@ -162,7 +161,7 @@ class GuestProcess:
     def stop(self, sig="TERM"):
         if self.poll() is None:
             self.guest.run("/run/busybox", "sh", "-c",
-                           f"kill -s {sig} -$(cat /run/{self._number}.pid)")
+                           f"kill -s {sig} -$(cat /run/{self._number}.pid)", check=False)
         return self.wait()
 
     def output(self):
@@ -230,6 +229,7 @@ class Guest(Host):
                      ("link", "set", "tap0", "master", "br0", "up"), ("link", "set", "br0", "up")):
             self._outside.run("ip", *argv)
         self._boot()
+        self.prepare()
 
     def _boot(self):
         version = _kernels()[-1]

@@ -90,7 +90,12 @@ class Host:
         self.name = name
         self.namespace = f"{lab.prefix}-{name}"
         _ip("netns", "add", self.namespace)
+        self.prepare()
+
+    def prepare(self):
         self.run("ip", "link", "set", "lo", "up")
+        # A host that loses its first address keeps the others.
+        self.sysctl(net__ipv4__conf__all__promote_secondaries=1)
 
     def argv(self, argv):
         return ["ip", "netns", "exec", self.namespace] + [str(a) for a in argv]
