@@ -18,7 +18,7 @@
 #include "tunnel/sandbox.h"
 #include "tunnel/status_map.h"
 
-enum { TUN_READ_MAX = 64, MAX_ROUNDS = 64 };
+enum { TUN_READ_MAX = 64, MAX_ROUNDS = 64, MAX_REQUESTS = 256 };
 
 struct datapath {
 	struct transport *transport;
@@ -51,7 +51,7 @@ static void deliver_packets(void *ctx, struct batch *packets)
 
 	(void)ctx;
 	if (tun_write(&dp.tun, packets, &failed) < 0)
-		_exit(0); /* the interface is gone; the monitor says so */
+		_exit(ROLE_INTERFACE_GONE);
 	if (failed)
 		status_drop(dp.page, DROP_DELIVER_FAILED, failed);
 }
@@ -225,7 +225,14 @@ static void serve_monitor(void)
 	/* What the engine said about a peer before it learnt of its removal comes before the
 	 * removal, and before its number is given to another. */
 	serve_engine();
-	while ((r = ipc_try_receive(DATAPATH_FD_MONITOR, &request, sizeof(request), fds)) == 0) {
+	for (int i = 0; i < MAX_REQUESTS; i++) {
+		r = ipc_try_receive(DATAPATH_FD_MONITOR, &request, sizeof(request), fds);
+		if (r == -EAGAIN)
+			return;
+		if (r == -EPIPE)
+			_exit(0);
+		if (r < 0)
+			role_fail("monitor", r);
 		if (!request_is_valid(&request))
 			role_fail("bad request", -EPROTO);
 		if (request.type == REQUEST_REMOVE_PEER)
@@ -234,10 +241,6 @@ static void serve_monitor(void)
 		if (r < 0)
 			role_fail("request", r);
 	}
-	if (r == -EPIPE)
-		_exit(0);
-	if (r != -EAGAIN)
-		role_fail("monitor", r);
 }
 
 /* --- packets -------------------------------------------------------------------------------------
@@ -247,7 +250,7 @@ static void serve_monitor(void)
 static bool pump_tun(void)
 {
 	if (tun_read(&dp.tun, dp.buffers, TUN_READ_MAX, &dp.batch) < 0)
-		_exit(0); /* the interface is gone; the monitor says so */
+		_exit(ROLE_INTERFACE_GONE);
 	if (dp.batch.num == 0)
 		return false;
 	transport_encrypt(dp.transport, &dp.batch, clock_boottime_ns());

@@ -206,6 +206,12 @@ static void start(const char *ifname)
 /* --- watch ---------------------------------------------------------------------------------------
  */
 
+static noreturn void end_without_interface(void)
+{
+	log_error("the interface was deleted: the tunnel ends");
+	end(0);
+}
+
 /* Say which child died and how. Returns whether one did. */
 static bool reap(void)
 {
@@ -214,6 +220,9 @@ static bool reap(void)
 
 	if (pid <= 0)
 		return false;
+	if (pid == monitor.pids[ROLE_DATAPATH] && WIFEXITED(status) &&
+		WEXITSTATUS(status) == ROLE_INTERFACE_GONE)
+		end_without_interface();
 	for (int role = 0; role < ROLE_NUM; role++) {
 		if (pid != monitor.pids[role])
 			continue;
@@ -261,10 +270,8 @@ static void follow_link(void)
 		end_on("rtnetlink", r);
 	monitor.sources_are_stale |= routes_changed;
 	state = link_monitor_state(monitor.link);
-	if (state.gone) {
-		log_error("the interface was deleted: the tunnel ends");
-		end(0);
-	}
+	if (state.gone)
+		end_without_interface();
 	r = settings_set_link(monitor.settings, state);
 	if (r < 0)
 		end_on("interface", r);

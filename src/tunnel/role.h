@@ -11,6 +11,9 @@
 
 enum role { ROLE_MONITOR, ROLE_VAULT, ROLE_ENGINE, ROLE_DATAPATH, ROLE_NUM };
 
+/* How the datapath says that the TUN device was deleted. */
+enum { ROLE_INTERFACE_GONE = 3 };
+
 /* "monitor", "vault", "engine", "datapath". */
 const char *role_name(enum role role);
 

@@ -136,13 +136,20 @@ static int wait_end(const char *ifname)
 static int supervise(const char *ifname, int ready_fd)
 {
 	const struct sigaction forward = {.sa_handler = forward_signal};
+	sigset_t signals, before;
 	int fd;
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	sigaction(SIGTERM, &forward, NULL);
 	sigaction(SIGINT, &forward, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* a signal must not come before there is somebody to forward it to */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, &before);
 	fd = start_monitor(ifname);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (fd < 0) {
 		log_error("cannot start the monitor: %m");
 		return 1;
@@ -204,6 +211,9 @@ static int run_detached(const char *ifname)
 		return 1;
 	}
 	if (pid == 0) {
+		/* once the starter is gone, writing to it must fail and not fill a pipe */
+		close(ready[0]);
+		close(errors[0]);
 		detach(errors[1]);
 		_exit(supervise(ifname, ready[1]));
 	}
