@@ -245,6 +245,17 @@ def test_sockets_without_a_daemon_are_removed(world, fake):
         assert world.run("ls", "/run/wireguard").stdout == "wg0.sock\n"
 
 
+def test_an_interface_that_fails_does_not_hide_the_others(world, tmp_path):
+    good, bad = (Fake(world, tmp_path / name, name) for name in ("wg0", "wg1"))
+    bad.get_reply("listen_port=x\n")
+    result = world.run(ADIT, "show", "all", "listen-port")
+    assert (result.returncode, result.stdout) == (0, "wg0\t0\n")
+    assert "wg1: the daemon's answer makes no sense" in result.stderr
+    good.get_reply("listen_port=x\n")
+    for tool in ("wg", ADIT):
+        assert world.run(tool, "show", "all").returncode == 1
+
+
 def test_no_interfaces(world):
     for words in ([], ["show"], ["show", "all"], ["show", "interfaces"], ["show", "all", "dump"]):
         assert same(world, *words) == ""
@@ -462,6 +473,27 @@ def test_bad_arguments_are_named(world, fake, words, message):
     result = world.run(ADIT, *words, WG_ENDPOINT_RESOLUTION_RETRIES="0")
     assert message in result.stderr
     assert result.returncode == 1 and result.stdout == ""
+    assert not (fake.folder / "request.set").exists()
+
+
+def test_host_names_are_tried_again(world, fake):
+    """With a resolver that nobody runs, a name may be there in a second."""
+    result = world.run("sh", "-c", """
+        file=$(realpath -m /etc/resolv.conf) && mkdir -p "${file%/*}" && touch -a "$file" &&
+        echo nameserver 127.0.0.1 >/run/nameserver && mount --bind /run/nameserver "$file"
+    """)
+    assert result.returncode == 0, result.stderr
+    words = ("set", "wg0", "peer", key(1), "endpoint", "peer.example.org:51820")
+    begin = time.monotonic()
+    result = world.run(ADIT, *words, WG_ENDPOINT_RESOLUTION_RETRIES="1")
+    assert 1 < time.monotonic() - begin < 20 and result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert len(lines) == 2 and lines[0].endswith("trying again in 1.00 seconds")
+    assert lines[1].startswith(f'adit: peer {key(1)}: endpoint: "peer.example.org": ')
+    for retries in ("", "x", "-1", "99999999999999999999"):
+        result = world.run(ADIT, *words, WG_ENDPOINT_RESOLUTION_RETRIES=retries)
+        assert result.returncode == 1
+        assert "WG_ENDPOINT_RESOLUTION_RETRIES is neither" in result.stderr
     assert not (fake.folder / "request.set").exists()
 
 
