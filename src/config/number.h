@@ -17,7 +17,7 @@ static inline bool number_from_text(
 	for (size_t i = 0; i < len; i++) {
 		unsigned digit = (unsigned)(unsigned char)text[i] - '0';
 
-		if (digit > 9 || number > (max - digit) / 10)
+		if (digit > 9 || digit > max || number > (max - digit) / 10)
 			return false;
 		number = number * 10 + digit;
 	}

@@ -136,8 +136,8 @@ static void warn_of_host_bits(const struct setting_target *target, const char *t
 
 	if (target->callbacks->warn == NULL)
 		return;
-	snprintf(message, sizeof(message), "%s%.*s has bits set behind its prefix", target->where,
-		PREFIX_TEXT_LEN, text);
+	snprintf(message, sizeof(message), "%sallowed IP %.*s has bits set behind its prefix",
+		target->where, PREFIX_TEXT_LEN, text);
 	target->callbacks->warn(target->callbacks->data, message);
 }
 

@@ -2,8 +2,9 @@
 """`adit` and `wg` say and do the same.
 
 Both speak to a daemon that this test scripts, which shows every byte they send and decides every
-byte they get, and then to a real wireguard-go. Everything happens in a network and mount namespace
-of its own, so that other tunnels on this machine are neither seen nor touched.
+byte they get, and then to a real wireguard-go. Everything happens in network, mount and process
+namespaces of its own: other tunnels on this machine are neither seen nor touched, and nothing that
+was started stays.
 """
 
 import base64
@@ -53,15 +54,21 @@ def key(n):
 
 
 class World:
-    """A network and mount namespace with an empty /run, and the commands run in it."""
+    """Namespaces with an empty /run, and the commands run in them."""
 
     def __init__(self):
         script = "mount -t tmpfs none /run && ip link set lo up && echo ready && exec sleep 600"
         self.children = []
-        self.holder = self.start(["unshare", "--net", "--mount", "sh", "-c", script], ())
+        # With the first process of a process namespace ends every other.
+        self.holder = self.start(
+            ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script],
+            (),
+        )
 
     def inside(self):
-        return ("nsenter", "-t", str(self.holder.pid), "-n", "-m")
+        holder = self.holder.pid
+        return ("nsenter", "-t", str(holder), "-n", "-m",
+                f"--pid=/proc/{holder}/ns/pid_for_children")
 
     def start(self, command, prefix=None, **options):
         """Start a program that prints a line when it is ready."""
@@ -245,6 +252,17 @@ def test_sockets_without_a_daemon_are_removed(world, fake):
         assert world.run("ls", "/run/wireguard").stdout == "wg0.sock\n"
 
 
+def test_an_interface_that_fails_does_not_hide_the_others(world, tmp_path):
+    good, bad = (Fake(world, tmp_path / name, name) for name in ("wg0", "wg1"))
+    bad.get_reply("listen_port=x\n")
+    result = world.run(ADIT, "show", "all", "listen-port")
+    assert (result.returncode, result.stdout) == (0, "wg0\t0\n")
+    assert "wg1: the daemon's answer makes no sense" in result.stderr
+    good.get_reply("listen_port=x\n")
+    for tool in ("wg", ADIT):
+        assert world.run(tool, "show", "all").returncode == 1
+
+
 def test_no_interfaces(world):
     for words in ([], ["show"], ["show", "all"], ["show", "interfaces"], ["show", "all", "dump"]):
         assert same(world, *words) == ""
@@ -422,7 +440,8 @@ def test_pubkey_refuses_what_is_no_key(world, text):
 
 
 BAD = [
-    (["frob"], 'unknown verb "frob"'),
+    (["frob", "wg0"], 'unknown verb "frob"'),
+    (["--frob"], 'unknown verb "--frob"'),
     (["show", "wg9"], "wg9: no such tunnel"),
     (["show", "../wg0"], '"../wg0" is no interface name'),
     (["show", "wg0", "frob"], 'unknown field "frob"'),
@@ -462,6 +481,27 @@ def test_bad_arguments_are_named(world, fake, words, message):
     result = world.run(ADIT, *words, WG_ENDPOINT_RESOLUTION_RETRIES="0")
     assert message in result.stderr
     assert result.returncode == 1 and result.stdout == ""
+    assert not (fake.folder / "request.set").exists()
+
+
+def test_host_names_are_tried_again(world, fake):
+    """With a resolver that nobody runs, a name may be there in a second."""
+    result = world.run("sh", "-c", """
+        file=$(realpath -m /etc/resolv.conf) && mkdir -p "${file%/*}" && touch -a "$file" &&
+        echo nameserver 127.0.0.1 >/run/nameserver && mount --bind /run/nameserver "$file"
+    """)
+    assert result.returncode == 0, result.stderr
+    words = ("set", "wg0", "peer", key(1), "endpoint", "peer.example.org:51820")
+    begin = time.monotonic()
+    result = world.run(ADIT, *words, WG_ENDPOINT_RESOLUTION_RETRIES="1")
+    assert 1 < time.monotonic() - begin < 20 and result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert len(lines) == 2 and lines[0].endswith("trying again in 1.00 seconds")
+    assert lines[1].startswith(f'adit: peer {key(1)}: endpoint: "peer.example.org": ')
+    for retries in ("", "x", "-1", "99999999999999999999"):
+        result = world.run(ADIT, *words, WG_ENDPOINT_RESOLUTION_RETRIES=retries)
+        assert result.returncode == 1
+        assert "WG_ENDPOINT_RESOLUTION_RETRIES is neither" in result.stderr
     assert not (fake.folder / "request.set").exists()
 
 
@@ -515,7 +555,7 @@ class Go:
         script = f"wireguard-go -f {name} >/dev/null 2>&1 & " \
                  f"until [ -S /run/wireguard/{name}.sock ]; do sleep 0.05; done; " \
                  "echo ready; wait"
-        world.start(["timeout", "120", "sh", "-c", script], env=environment)
+        world.start(["sh", "-c", script], env=environment)
 
 
 def blocks(text):

@@ -191,7 +191,8 @@ static void host_bits_draw_a_warning(void **state)
 	assert_string_equal(warning, "");
 	config_deinit(&config);
 	assert_int_equal(parse(PEER "AllowedIPs = 10.0.0.1/31, ::/0\n", &config, message), 0);
-	assert_string_equal(warning, "wg0.conf:3: 10.0.0.1/31 has bits set behind its prefix");
+	assert_string_equal(
+		warning, "wg0.conf:3: allowed IP 10.0.0.1/31 has bits set behind its prefix");
 	config_deinit(&config);
 }
 
