@@ -3,7 +3,7 @@
 
 BUILD ?= build
 
-.PHONY: all setup demo check unit lint format fuzz clean
+.PHONY: all setup demo check format clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)

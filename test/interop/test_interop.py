@@ -123,7 +123,7 @@ def test_address_roams_in_mid_transfer(pair, mover, outer):
     (host, tunnel, dev, here), (other_host, other, _, there) = pair.sides(mover)
     old, new = ((f"10.98.0.{here + 1}/24", "10.98.0.77/24") if outer == 4 else
                 (f"fd98::{here + 1}/64", "fd98::77/64"))
-    transfer = Tcp(host, other_host, INNER[4][there], seconds=4)
+    transfer = Tcp(host, other_host, INNER[4][there], seconds=3)
     time.sleep(1)
     host.address_add(dev, new)
     host.address_del(dev, old)
@@ -140,7 +140,7 @@ def test_address_roams_in_mid_transfer(pair, mover, outer):
 def test_port_roams_in_mid_transfer(pair, mover):
     pair.connect()
     (host, tunnel, _, _), (other_host, other, _, there) = pair.sides(mover)
-    transfer = Tcp(host, other_host, INNER[4][there], seconds=4)
+    transfer = Tcp(host, other_host, INNER[4][there], seconds=3)
     time.sleep(1)
     tunnel.wg_set("listen-port", PORT + 7)
     transfer.finish()
@@ -152,7 +152,7 @@ def test_restarted_side_goes_on(pair, restarted):
     """Restarted, with things to say: it begins a handshake at once, and TCP goes on."""
     pair.connect()
     (host, tunnel, _, _), (other_host, other, _, there) = pair.sides(restarted)
-    transfer = Tcp(host, other_host, INNER[4][there], seconds=6)
+    transfer = Tcp(host, other_host, INNER[4][there], seconds=8)
     time.sleep(1)
     tunnel.restart()
     transfer.finish()
@@ -191,24 +191,24 @@ def test_peer_removed_and_added(pair, remover):
 
 @pytest.mark.parametrize("client", ["ours", "theirs"])
 def test_nat(lab, theirs, client):
-    """Behind a NAT that forgets after three silent seconds, a keepalive each second keeps the
+    """Behind a NAT that forgets after two silent seconds, a keepalive each second keeps the
     way in open; without it, the way is closed until the client speaks again."""
     pair = Pair(lab, theirs)
     hosts = ((pair.our_host, pair.ours), (pair.their_host, pair.theirs))
     (host, tunnel), (server, other) = hosts if client == "ours" else reversed(hosts)
     here, there = (0, 1) if client == "ours" else (1, 0)
-    lab.nat(host, server, udp_timeout=3)
+    lab.nat(host, server, udp_timeout=2)
     pair.start()
     other.add(tunnel)
     tunnel.add(other, f"10.99.2.2:{PORT}", keepalive=1)
 
     ping_until(server, INNER[4][here], 5)  # the first keepalive made the handshake
     assert other.peer(tunnel).endpoint.startswith("10.99.2.1:")
-    time.sleep(4.5)
+    time.sleep(3)
     ping(server, INNER[4][here])
 
     tunnel.wg_set("peer", other.public_key, "persistent-keepalive", "off")
-    time.sleep(4.5)
+    time.sleep(3)
     assert not answers(server, INNER[4][here])
     ping(host, INNER[4][there])
     ping(server, INNER[4][here])

@@ -220,7 +220,7 @@ class Lab:
         self.on_close(link.remove)
         return link
 
-    def nat(self, client, server, udp_timeout=3):
+    def nat(self, client, server, udp_timeout=2):
         """client -- router -- server: the router masquerades what the client sends.
 
         The client is 10.99.1.2, the server 10.99.2.2 and knows no way to the client.
