@@ -44,6 +44,5 @@ def kernel_guest_machine(tmp_path_factory):
 @pytest.fixture
 def kernel_guest(kernel_guest_machine):
     """The emulated machine, clean."""
-    kernel_guest_machine.reset()
     yield kernel_guest_machine
     kernel_guest_machine.reset()

@@ -362,8 +362,7 @@ class Guest(Host):
 
     def detach(self, dev):
         self._outside.run("ip", "link", "del", "wire0", check=False)
-        self.run("ip", "address", "flush", "dev", "eth0")
-        self.run("ip", "link", "set", "eth0", "down")
+        self.ip_batch("address flush dev eth0", "link set eth0 down")
 
     def close(self):
         pass  # the lab that made it ends it

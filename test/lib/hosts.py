@@ -113,9 +113,13 @@ class Host:
 
     # Addresses and links
 
-    def address_add(self, dev, address):
-        nodad = ["nodad"] if ":" in address else []
-        self.run("ip", "address", "add", address, "dev", dev, *nodad)
+    def ip_batch(self, *lines):
+        """Several commands of ip(8) at once."""
+        self.run("ip", "-batch", "-", input="\n".join(lines) + "\n")
+
+    def address_add(self, dev, *addresses):
+        self.ip_batch(*(f"address add {address} dev {dev}" + (" nodad" if ":" in address else "")
+                        for address in addresses))
 
     def address_del(self, dev, address):
         self.run("ip", "address", "del", address, "dev", dev)
@@ -162,10 +166,8 @@ class Link:
         self.left, self.left_dev, self.right, self.right_dev = left, left_dev, right, right_dev
 
     def address(self, left=(), right=()):
-        for address in left:
-            self.left.address_add(self.left_dev, address)
-        for address in right:
-            self.right.address_add(self.right_dev, address)
+        self.left.address_add(self.left_dev, *left)
+        self.right.address_add(self.right_dev, *right)
         return self
 
     def remove(self):

@@ -85,8 +85,7 @@ class Tunnel:
         self._up()
 
     def _up(self):
-        for address in self.addresses:
-            self.host.address_add(self.ifname, address)
+        self.host.address_add(self.ifname, *self.addresses)
         self.host.run("ip", "link", "set", self.ifname, "up", "mtu", self.mtu)
 
     # wg
