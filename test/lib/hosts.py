@@ -154,9 +154,7 @@ class Host:
         _ip("netns", "del", self.namespace)
 
     def pids(self):
-        done = subprocess.run(["ip", "netns", "pids", self.namespace], capture_output=True,
-                              text=True)
-        return [int(pid) for pid in done.stdout.split()]
+        return pids_in(self.namespace)
 
 
 class Link:
@@ -251,11 +249,18 @@ class Lab:
         return router
 
 
+def pids_in(namespace):
+    done = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True)
+    return [int(pid) for pid in done.stdout.split()]
+
+
 def remove_stale():
-    """Delete the namespaces of test runs that were killed."""
+    """Delete the namespaces of test runs that were killed, and what still runs in them."""
     for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
         match = re.fullmatch(r"adit-(\d+)-\d+-.*", name)
         if match and not os.path.exists(f"/proc/{match[1]}"):
+            for pid in pids_in(name):
+                os.kill(pid, signal.SIGKILL)
             subprocess.run(["ip", "netns", "del", name], check=False)
 
 

@@ -35,8 +35,8 @@ def public(private_key):
 
 
 def _wg(verb, text=""):
-    return subprocess.run(["wg", verb], input=text, check=True, text=True, capture_output=True,
-                          preexec_fn=lambda: os.umask(0o077)).stdout.strip()
+    return subprocess.run(["wg", verb], input=text, check=True, text=True,
+                          capture_output=True).stdout.strip()
 
 
 class Peer:
