@@ -23,6 +23,7 @@ def prerequisites():
     if not shutil.which(tunnels.adit_command()[0]):
         pytest.exit(f"no {tunnels.adit_command()[0]}: run make first", returncode=1)
     hosts.remove_stale()
+    tunnels.remove_stale()
 
 
 @pytest.fixture

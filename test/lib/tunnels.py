@@ -25,6 +25,14 @@ def adit_command():
     return shlex.split(os.environ.get("ADIT", str(REPO / "build" / "adit")))
 
 
+def remove_stale():
+    """Delete the sockets of test runs that were killed."""
+    for socket in SOCKETS.glob("wg*n*.sock"):
+        match = re.fullmatch(r"wg(\d+)n\d+", socket.stem)
+        if match and not os.path.exists(f"/proc/{match[1]}"):
+            socket.unlink(missing_ok=True)
+
+
 def key():
     """A private key."""
     return _wg("genkey")
@@ -129,8 +137,16 @@ class UserspaceTunnel(Tunnel):
 
     process = None
 
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        self.socket = SOCKETS / f"{self.ifname}.sock"
+        self.host.lab.on_close(self._remove_socket)  # a killed program leaves it
+
     def command(self):
         raise NotImplementedError
+
+    def _remove_socket(self):
+        self.socket.unlink(missing_ok=True)
 
     def _create(self):
         self.process = self.host.popen(*self.command())
@@ -140,14 +156,14 @@ class UserspaceTunnel(Tunnel):
         if self.process.poll() is not None:
             raise AssertionError(f"{self.command()} ended with {self.process.poll()}:\n"
                                  f"{self.process.output()}")
-        return ((SOCKETS / f"{self.ifname}.sock").exists()
+        return (self.socket.exists()
                 and self.host.run("wg", "show", self.ifname, check=False).code == 0)
 
     def _destroy(self, sig):
         self.process.stop(sig)
         wait_until(lambda: self.host.run("ip", "link", "show", self.ifname, check=False).code,
                    5, f"{self.ifname} goes with its program")
-        (SOCKETS / f"{self.ifname}.sock").unlink(missing_ok=True)  # a killed program leaves it
+        self._remove_socket()
 
 
 class AditTunnel(UserspaceTunnel):
