@@ -595,6 +595,8 @@ static void handle_peer_control(struct transport *t, struct transport_peer *peer
 	case CONTROL_EXPIRE_SENDING:
 		if (peer->keypairs.current)
 			peer->keypairs.current->sending_expired = true;
+		if (peer->keypairs.next)
+			peer->keypairs.next->sending_expired = true;
 		break;
 	case CONTROL_SEND_KEEPALIVE:
 		send_keepalive(t, peer, now_ns);
