@@ -244,6 +244,8 @@ void device_set_up(struct device *d, bool up, uint64_t now_ns)
 		if (!peer)
 			continue;
 		if (up) {
+			/* The datapath may have noted something after we went down. */
+			timers_stop(&peer->timers, status_of(d, peer));
 			timers_start(&peer->timers, now_ns);
 			if (peer->timers.persistent_keepalive_s)
 				emit_simple(d, CONTROL_SEND_KEEPALIVE, id);
