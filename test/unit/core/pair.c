@@ -6,13 +6,16 @@
 
 #include <stdlib.h>
 
+struct pair *pair;
+struct node *a, *b;
+
 #define START_NS (1000 * SECOND_NS)
 #define WALL_START_NS (UINT64_C(1700000000) * SECOND_NS)
 
 /* --- what a node asks of the world --------------------------------------------------------------
  */
 
-uint64_t pair_random(struct pair *pair)
+uint64_t pair_random(void)
 {
 	pair->random ^= pair->random << 13;
 	pair->random ^= pair->random >> 7;
@@ -31,7 +34,7 @@ static void random_bytes(void *ctx, void *ret_bytes, size_t len)
 		return;
 	}
 	for (size_t i = 0; i < len; i++)
-		bytes[i] = (uint8_t)(pair_random(node->pair) >> 8);
+		bytes[i] = (uint8_t)(pair_random() >> 8);
 }
 
 static void emit_control(void *ctx, const struct control *control)
@@ -41,7 +44,7 @@ static void emit_control(void *ctx, const struct control *control)
 	node->controls[control->type]++;
 	if (control->type == CONTROL_SEND_HANDSHAKE)
 		node->last_handshake = control->handshake;
-	transport_handle_control(node->transport, control, node->pair->now_ns);
+	transport_handle_control(node->transport, control, pair->now_ns);
 }
 
 static void emit_event(void *ctx, const struct event *event)
@@ -73,7 +76,6 @@ static void deliver(void *ctx, struct batch *packets)
 static void send_datagrams(void *ctx, struct batch *datagrams)
 {
 	struct node *node = ctx;
-	struct pair *pair = node->pair;
 
 	for (unsigned i = 0; i < datagrams->num; i++) {
 		const struct packet *packet = &datagrams->packets[i];
@@ -89,8 +91,8 @@ static void send_datagrams(void *ctx, struct batch *datagrams)
 		memcpy(d->data, packet->data, packet->len);
 		assert_in_range(datagram_type(d), MESSAGE_INITIATION, MESSAGE_DATA);
 		node->sent[datagram_type(d)]++;
-		if (!pair->network || pair->network(pair, d))
-			pair_queue(pair, d);
+		if (!pair->network || pair->network(d))
+			pair_queue(d);
 	}
 }
 
@@ -102,13 +104,13 @@ uint32_t datagram_type(const struct datagram *datagram)
 	return load_le32(datagram->data);
 }
 
-void pair_queue(struct pair *pair, const struct datagram *datagram)
+void pair_queue(const struct datagram *datagram)
 {
 	assert_true(pair->num_queued < QUEUE_LEN);
 	pair->queue[pair->num_queued++] = *datagram;
 }
 
-static struct datagram take_at(struct pair *pair, unsigned i)
+static struct datagram take_at(unsigned i)
 {
 	struct datagram datagram = pair->queue[i];
 
@@ -118,10 +120,10 @@ static struct datagram take_at(struct pair *pair, unsigned i)
 	return datagram;
 }
 
-struct datagram pair_take(struct pair *pair)
+struct datagram pair_take(void)
 {
 	assert_true(pair->num_queued > 0);
-	return take_at(pair, 0);
+	return take_at(0);
 }
 
 void pair_inject(const struct datagram *datagram)
@@ -137,11 +139,18 @@ void pair_inject(const struct datagram *datagram)
 		.len = datagram->len,
 		.tos = datagram->tos,
 		.endpoint = &source};
-	transport_decrypt(datagram->to->transport, &batch, datagram->to->pair->now_ns);
+	transport_decrypt(datagram->to->transport, &batch, pair->now_ns);
+}
+
+void pair_step(void)
+{
+	const struct datagram datagram = pair_take();
+
+	pair_inject(&datagram);
 }
 
 /* The place in the queue of what arrives next; num_queued if there is nothing. */
-static unsigned next_in_queue(const struct pair *pair)
+static unsigned next_in_queue(void)
 {
 	unsigned next = pair->num_queued;
 
@@ -152,13 +161,13 @@ static unsigned next_in_queue(const struct pair *pair)
 	return next;
 }
 
-void pair_run(struct pair *pair)
+void pair_run(void)
 {
 	unsigned next, num = 0;
 
-	while ((next = next_in_queue(pair)) < pair->num_queued &&
+	while ((next = next_in_queue()) < pair->num_queued &&
 		pair->queue[next].due_ns <= pair->now_ns) {
-		struct datagram datagram = take_at(pair, next);
+		struct datagram datagram = take_at(next);
 
 		assert_true(num++ < 10000); /* else they never stop answering each other */
 		if (endpoint_same_remote(&datagram.destination, &datagram.to->address))
@@ -166,7 +175,7 @@ void pair_run(struct pair *pair)
 	}
 }
 
-void pair_advance(struct pair *pair, uint64_t ns)
+void pair_advance(uint64_t ns)
 {
 	const uint64_t end_ns = pair->now_ns + ns;
 
@@ -174,8 +183,8 @@ void pair_advance(struct pair *pair, uint64_t ns)
 		uint64_t next_ns = end_ns;
 		unsigned next;
 
-		pair_run(pair);
-		next = next_in_queue(pair);
+		pair_run();
+		next = next_in_queue();
 		if (next < pair->num_queued && pair->queue[next].due_ns < next_ns)
 			next_ns = pair->queue[next].due_ns;
 		for (int i = 0; i < 2; i++) {
@@ -196,7 +205,7 @@ void pair_advance(struct pair *pair, uint64_t ns)
 		if (next_ns >= end_ns)
 			break;
 	}
-	pair_run(pair);
+	pair_run();
 }
 
 /* --- nodes ---------------------------------------------------------------------------------------
@@ -204,7 +213,7 @@ void pair_advance(struct pair *pair, uint64_t ns)
 
 struct device_time node_time(const struct node *node)
 {
-	const uint64_t now_ns = node->pair->now_ns;
+	const uint64_t now_ns = pair->now_ns;
 
 	return (struct device_time){
 		now_ns, WALL_START_NS + now_ns + (uint64_t)node->wall_offset_ns};
@@ -226,7 +235,7 @@ void node_set_psk(struct node *node, const uint8_t psk[KEY_LEN])
 void node_set_up(struct node *node, bool up)
 {
 	transport_set_link(node->transport, up, PAIR_MTU);
-	device_set_up(node->device, up, node->pair->now_ns);
+	device_set_up(node->device, up, pair->now_ns);
 }
 
 static void add_other(struct node *node)
@@ -280,13 +289,15 @@ void node_start(struct node *node)
 	node_set_up(node, true);
 }
 
-struct pair *pair_new(uint64_t seed)
+void pair_new(uint64_t seed)
 {
 	static const char *const addresses[] = {"192.0.2.1:1001", "[2001:db8::2]:1002"};
-	struct pair *pair = calloc(1, sizeof(*pair));
 
 	assert_int_equal(crypto_init(), 0);
+	pair = calloc(1, sizeof(*pair));
 	assert_non_null(pair);
+	a = &pair->nodes[0];
+	b = &pair->nodes[1];
 	pair->queue = calloc(QUEUE_LEN, sizeof(pair->queue[0]));
 	assert_non_null(pair->queue);
 	pair->now_ns = START_NS;
@@ -295,7 +306,6 @@ struct pair *pair_new(uint64_t seed)
 		struct node *node = &pair->nodes[i];
 		struct keyring *keyring = keyring_new();
 
-		node->pair = pair;
 		node->other = &pair->nodes[1 - i];
 		node->peer_id = 3 + 4 * i;
 		node->inner[0] = 10;
@@ -307,11 +317,10 @@ struct pair *pair_new(uint64_t seed)
 	}
 	node_start(&pair->nodes[0]);
 	node_start(&pair->nodes[1]);
-	pair_reset_counts(pair);
-	return pair;
+	pair_reset_counts();
 }
 
-void pair_free(struct pair *pair)
+void pair_free(void)
 {
 	node_stop(&pair->nodes[0]);
 	node_stop(&pair->nodes[1]);
@@ -319,7 +328,21 @@ void pair_free(struct pair *pair)
 	free(pair);
 }
 
-void pair_reset_counts(struct pair *pair)
+int pair_setup(void **state)
+{
+	(void)state;
+	pair_new(1);
+	return 0;
+}
+
+int pair_teardown(void **state)
+{
+	(void)state;
+	pair_free();
+	return 0;
+}
+
+void pair_reset_counts(void)
 {
 	for (int i = 0; i < 2; i++) {
 		struct node *node = &pair->nodes[i];
@@ -356,7 +379,7 @@ void node_send_packet(struct node *node, const uint8_t *data, uint32_t len)
 
 	memcpy(buffer + PACKET_HEADROOM, data, len);
 	batch.packets[0] = (struct packet){.data = buffer + PACKET_HEADROOM, .len = len};
-	transport_encrypt(node->transport, &batch, node->pair->now_ns);
+	transport_encrypt(node->transport, &batch, pair->now_ns);
 }
 
 void node_send(struct node *node, uint32_t number)
@@ -365,7 +388,7 @@ void node_send(struct node *node, uint32_t number)
 
 	inner_packet(node, data, sizeof(data), number);
 	node_send_packet(node, data, sizeof(data));
-	pair_run(node->pair);
+	pair_run();
 }
 
 void node_control(struct node *node, enum control_type type)
@@ -373,17 +396,24 @@ void node_control(struct node *node, enum control_type type)
 	const struct control control = {.type = type, .peer_id = node->peer_id};
 
 	emit_control(node, &control);
-	pair_run(node->pair);
+	pair_run();
 }
 
-void pair_handshake(struct pair *pair)
+void pair_handshake(void)
 {
 	node_control(&pair->nodes[0], CONTROL_SEND_KEEPALIVE);
 	assert_int_equal(pair->nodes[0].sent[MESSAGE_INITIATION], 1);
 	assert_int_equal(pair->nodes[1].sent[MESSAGE_RESPONSE], 1);
 	assert_int_equal(pair->nodes[0].sent[MESSAGE_DATA], 1);
 	assert_int_equal(node_all_drops(&pair->nodes[0]) + node_all_drops(&pair->nodes[1]), 0);
-	pair_reset_counts(pair);
+	pair_reset_counts();
+}
+
+void node_event(struct node *node, enum event_type type)
+{
+	const struct event event = {.type = type, .peer_id = node->peer_id};
+
+	emit_event(node, &event);
 }
 
 /* --- what was counted ----------------------------------------------------------------------------
@@ -412,4 +442,18 @@ void assert_delivered(const struct node *node, uint32_t number)
 {
 	assert_true(node->num_delivered > 0);
 	assert_int_equal(node->delivered[(node->num_delivered - 1) % DELIVERED_LEN], number);
+}
+
+void assert_session(void)
+{
+	node_send(a, 1001);
+	assert_delivered(b, 1001);
+	node_send(b, 1002);
+	assert_delivered(a, 1002);
+}
+
+void assert_no_drops(void)
+{
+	assert_int_equal(node_all_drops(a), 0);
+	assert_int_equal(node_all_drops(b), 0);
 }

@@ -38,7 +38,6 @@ struct datagram {
 };
 
 struct node {
-	struct pair *pair;
 	struct node *other;
 	uint32_t peer_id; /* the number under which it knows the other */
 	struct keyring *keyring;
@@ -73,37 +72,53 @@ struct pair {
 	struct datagram *queue; /* QUEUE_LEN, in order of sending */
 	/* What becomes of a datagram that was just sent: false, it is lost; it may be changed,
 	 * delayed (due_ns), and put in the queue more often. NULL: nothing. */
-	bool (*network)(struct pair *pair, struct datagram *datagram);
+	bool (*network)(struct datagram *datagram);
 	struct node nodes[2];
 };
 
+/* The pair under test, and its nodes. */
+extern struct pair *pair;
+extern struct node *a, *b;
+
 /* Two nodes that know each other (keys, psk, endpoint, allowed IPs) and are up. */
-struct pair *pair_new(uint64_t seed);
-void pair_free(struct pair *pair);
+void pair_new(uint64_t seed);
+void pair_free(void);
+
+/* The same for cmocka. */
+int pair_setup(void **state);
+int pair_teardown(void **state);
+#define pair_test(f) cmocka_unit_test_setup_teardown(f, pair_setup, pair_teardown)
+
+/* Both directions work: a packet each way. */
+void assert_session(void);
+void assert_no_drops(void);
 
 /* Forget what was counted. */
-void pair_reset_counts(struct pair *pair);
+void pair_reset_counts(void);
 
 /* Pseudo-random numbers of the pair's seed. */
-uint64_t pair_random(struct pair *pair);
+uint64_t pair_random(void);
 
 /* Deliver what is due now, and what is sent in answer. */
-void pair_run(struct pair *pair);
+void pair_run(void);
 
 /* Let time pass; timers run at exactly their deadlines, datagrams arrive when they are due. */
-void pair_advance(struct pair *pair, uint64_t ns);
+void pair_advance(uint64_t ns);
 
 /* Queue a datagram, once more or anew. */
-void pair_queue(struct pair *pair, const struct datagram *datagram);
+void pair_queue(const struct datagram *datagram);
 
 /* Take the oldest datagram out of the queue. */
-struct datagram pair_take(struct pair *pair);
+struct datagram pair_take(void);
+
+/* Take it and hand it to its receiver now. */
+void pair_step(void);
 
 /* Hand a datagram to its receiver now. */
 void pair_inject(const struct datagram *datagram);
 
 /* Bring up a session, node 0 being the initiator, confirmed by a keepalive. */
-void pair_handshake(struct pair *pair);
+void pair_handshake(void);
 
 /* Start a node from nothing, as it was set up at first: a reboot, when it ran before. */
 void node_start(struct node *node);
@@ -124,13 +139,16 @@ void node_send_packet(struct node *node, const uint8_t *data, uint32_t len);
 /* Hand an inner packet to the node and let the pipe run. */
 void node_send(struct node *node, uint32_t number);
 
+/* Have an event happen as if the transport had raised it. */
+void node_event(struct node *node, enum event_type type);
+
 /* Have a control happen as if the device had emitted it. */
 void node_control(struct node *node, enum control_type type);
 
 struct peer_status *node_status(struct node *node);
 uint64_t node_drops(const struct node *node, enum drop reason);
 
-/* The sum of all drops; positive tests end with none. */
+/* The sum of all drops. */
 uint64_t node_all_drops(const struct node *node);
 
 /* The inner packet with this number was the last to be delivered to the node. */
