@@ -41,7 +41,7 @@ static void test_responder_removed_during_handshake(void **state)
  * begin at once, even within 5 s of the last one. */
 static void test_private_key_change(void **state)
 {
-	static const uint8_t new_key[KEY_LEN] = {9};
+	static const uint8_t new_key[KEY_LEN] = {16};
 
 	(void)state;
 	pair_handshake();
@@ -65,7 +65,7 @@ static void test_private_key_change(void **state)
 /* The same for a keypair that is not confirmed yet: it may not send once it is. */
 static void test_private_key_change_before_confirmation(void **state)
 {
-	static const uint8_t new_key[KEY_LEN] = {9};
+	static const uint8_t new_key[KEY_LEN] = {16};
 
 	(void)state;
 	pair->hold = true;
@@ -83,7 +83,7 @@ static void test_private_key_change_before_confirmation(void **state)
 /* A private key that changes while a handshake is under way ends it. */
 static void test_private_key_change_during_handshake(void **state)
 {
-	static const uint8_t new_key[KEY_LEN] = {9};
+	static const uint8_t new_key[KEY_LEN] = {16};
 
 	(void)state;
 	pair->hold = true;

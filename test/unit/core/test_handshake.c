@@ -307,7 +307,7 @@ static void test_wrong_psk(void **state)
 /* The responder has another key than the one the initiator knows. */
 static void test_wrong_responder_key(void **state)
 {
-	static const uint8_t other_key[KEY_LEN] = {7};
+	static const uint8_t other_key[KEY_LEN] = {8};
 
 	(void)state;
 	node_set_private_key(b, other_key);
@@ -332,7 +332,7 @@ static void test_no_key(void **state)
 /* An initiation from a key that is no peer's: proven to be its owner's, but not answered. */
 static void test_unknown_peer(void **state)
 {
-	static const uint8_t other_key[KEY_LEN] = {7};
+	static const uint8_t other_key[KEY_LEN] = {8};
 
 	(void)state;
 	node_set_private_key(a, other_key);
