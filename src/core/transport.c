@@ -419,7 +419,8 @@ static void keypair_used(
 		emit_event(t, EVENT_KEYPAIR_CONFIRMED, peer->id, keypair->local_index);
 		send_staged(t, peer, now_ns);
 	}
-	if (keypair_should_rekey_on_receive(keypair, now_ns))
+	if (peer->keypairs.current &&
+		keypair_should_rekey_on_receive(peer->keypairs.current, now_ns))
 		want_handshake(t, peer, now_ns);
 }
 
