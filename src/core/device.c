@@ -244,6 +244,8 @@ void device_set_up(struct device *d, bool up, uint64_t now_ns)
 		if (!peer)
 			continue;
 		if (up) {
+			/* The datapath may have noted something after we went down. */
+			timers_stop(&peer->timers, status_of(d, peer));
 			timers_start(&peer->timers, now_ns);
 			if (peer->timers.persistent_keepalive_s)
 				emit_simple(d, CONTROL_SEND_KEEPALIVE, id);
@@ -500,6 +502,12 @@ void device_handle_event(
 
 static void retransmit(struct device *d, struct peer *peer, struct device_time time)
 {
+	if (time.now_ns < peer->last_sent_handshake_ns + REKEY_TIMEOUT_NS) {
+		/* Initiations crossed, and we answered the peer's: the wait counts from there. */
+		timers_initiation_sent(
+			&peer->timers, random_jitter(d), peer->last_sent_handshake_ns);
+		return;
+	}
 	if (peer->timers.attempts > MAX_TIMER_HANDSHAKES) {
 		timers_handshake_given_up(&peer->timers, status_of(d, peer), time.now_ns);
 		emit_simple(d, CONTROL_PURGE_STAGED, peer->id);

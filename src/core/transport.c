@@ -419,7 +419,8 @@ static void keypair_used(
 		emit_event(t, EVENT_KEYPAIR_CONFIRMED, peer->id, keypair->local_index);
 		send_staged(t, peer, now_ns);
 	}
-	if (keypair_should_rekey_on_receive(keypair, now_ns))
+	if (peer->keypairs.current &&
+		keypair_should_rekey_on_receive(peer->keypairs.current, now_ns))
 		want_handshake(t, peer, now_ns);
 }
 
@@ -595,6 +596,8 @@ static void handle_peer_control(struct transport *t, struct transport_peer *peer
 	case CONTROL_EXPIRE_SENDING:
 		if (peer->keypairs.current)
 			peer->keypairs.current->sending_expired = true;
+		if (peer->keypairs.next)
+			peer->keypairs.next->sending_expired = true;
 		break;
 	case CONTROL_SEND_KEEPALIVE:
 		send_keepalive(t, peer, now_ns);

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What configuration does to sessions, and to a handshake under way: peers removed, keys changed,
+ * the interface down and up, the machine asleep.
+ */
+#include "pair.h"
+
+static void test_peer_removed_during_handshake(void **state)
+{
+	(void)state;
+	pair->hold = true;
+	node_send(a, 1);
+	pair_step();
+	transport_remove_peer(a->transport, a->peer_id);
+	device_remove_peer(a->device, a->peer_id);
+	pair_step();
+	assert_int_equal(node_drops(a, DROP_UNKNOWN_INDEX), 1);
+	assert_int_equal(node_drops(a, DROP_STAGED), 1);
+	assert_int_equal(a->sent[MESSAGE_DATA], 0);
+	assert_int_equal(device_next_deadline(a->device), 0);
+	pair_advance(200 * SECOND_NS);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 1);
+}
+
+static void test_responder_removed_during_handshake(void **state)
+{
+	(void)state;
+	pair->hold = true;
+	node_send(a, 1);
+	pair_step();
+	transport_remove_peer(b->transport, b->peer_id);
+	device_remove_peer(b->device, b->peer_id);
+	pair_step();
+	pair_step(); /* the first data */
+	assert_int_equal(node_drops(b, DROP_UNKNOWN_INDEX), 1);
+	assert_int_equal(b->num_delivered, 0);
+	assert_int_equal(device_next_deadline(b->device), 0);
+}
+
+/* A new private key: the current keypair sends no more but still receives, and a handshake may
+ * begin at once, even within 5 s of the last one. */
+static void test_private_key_change(void **state)
+{
+	static const uint8_t new_key[KEY_LEN] = {16};
+
+	(void)state;
+	pair_handshake();
+	node_set_private_key(a, new_key);
+	node_send(b, 1);
+	assert_delivered(a, 1);
+	node_send(a, 2);
+	assert_int_equal(b->num_delivered, 0);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 1);
+	assert_int_equal(node_drops(b, DROP_UNKNOWN_PEER), 1);
+	assert_int_equal(
+		device_add_peer(b->device, 100, a->public_key), 0); /* b learns of the new key */
+	assert_int_equal(transport_add_peer(b->transport, 100), 0);
+	assert_int_equal(keyring_add_peer(b->keyring, 100, a->public_key), 0);
+	node_set_psk(a, (const uint8_t[KEY_LEN]){0});
+	pair_advance(REKEY_TIMEOUT_NS + REKEY_TIMEOUT_JITTER_MAX_NS);
+	assert_int_equal(b->sent[MESSAGE_RESPONSE], 1);
+	assert_int_equal(a->sent[MESSAGE_DATA], 1); /* what was staged went out */
+}
+
+/* The same for a keypair that is not confirmed yet: it may not send once it is. */
+static void test_private_key_change_before_confirmation(void **state)
+{
+	static const uint8_t new_key[KEY_LEN] = {16};
+
+	(void)state;
+	pair->hold = true;
+	node_send(a, 1);
+	pair_step();
+	node_set_private_key(b, new_key);
+	pair->hold = false;
+	pair_run();
+	assert_delivered(b, 1);
+	node_send(b, 2);
+	assert_int_equal(b->sent[MESSAGE_DATA], 0);
+	assert_int_equal(b->sent[MESSAGE_INITIATION], 1);
+}
+
+/* A private key that changes while a handshake is under way ends it. */
+static void test_private_key_change_during_handshake(void **state)
+{
+	static const uint8_t new_key[KEY_LEN] = {16};
+
+	(void)state;
+	pair->hold = true;
+	node_send(a, 1);
+	pair_step();
+	device_set_public_key(a->device, a->public_key);
+	pair_step();
+	assert_int_equal(node_drops(a, DROP_UNKNOWN_INDEX), 1);
+	node_set_private_key(a, new_key);
+	node_event(a, EVENT_WANT_HANDSHAKE);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 2);
+}
+
+static void test_interface_down_and_up(void **state)
+{
+	(void)state;
+	pair_handshake();
+	assert_int_equal(device_set_keepalive(a->device, a->peer_id, 25, pair->now_ns), 0);
+	pair_reset_counts();
+	node_set_up(a, false);
+	assert_int_equal(a->controls[CONTROL_CLEAR_KEYPAIRS], 1);
+	assert_int_equal(a->controls[CONTROL_PURGE_STAGED], 1);
+	assert_int_equal(device_next_deadline(a->device), 0);
+	node_send(a, 1);
+	node_send(b, 2);
+	pair_advance(60 * SECOND_NS);
+	assert_int_equal(a->num_delivered, 0);
+	assert_int_equal(
+		a->sent[MESSAGE_DATA] + a->sent[MESSAGE_INITIATION] + a->sent[MESSAGE_RESPONSE], 0);
+	pair_reset_counts();
+	node_set_up(a, true);
+	pair_run();
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 1); /* for the keepalive, at once */
+	pair_advance(6 * SECOND_NS);
+	assert_session();
+}
+
+/* What is staged when the interface goes down is not sent when it is up again. */
+static void test_interface_down_purges_staged(void **state)
+{
+	(void)state;
+	pair->hold = true;
+	node_send(a, 1);
+	node_set_up(a, false);
+	assert_int_equal(node_drops(a, DROP_STAGED), 1);
+	node_set_up(a, true);
+	node_send(a, 2); /* and the 5 s do not count from before */
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 2);
+	pair_take();
+	pair->hold = false;
+	pair_run();
+	assert_int_equal(b->num_delivered, 1);
+	assert_delivered(b, 2);
+}
+
+/* A watch that was asked for while the interface went down does not stay asked for. */
+static void test_interface_up_watches_anew(void **state)
+{
+	(void)state;
+	pair_handshake();
+	device_set_up(a->device, false, pair->now_ns);
+	atomic_store(&node_status(a)->watched, 1);
+	device_set_up(a->device, true, pair->now_ns);
+	pair_reset_counts();
+	pair_advance(REKEY_TIMEOUT_NS);
+	node_send(a, 1);
+	pair_reset_counts();
+	node_set_up(b, false);
+	node_send(a, 2);
+	pair_advance(KEEPALIVE_TIMEOUT_NS + REKEY_TIMEOUT_NS + REKEY_TIMEOUT_JITTER_MAX_NS);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 1);
+}
+
+static void test_suspend_forgets_sessions(void **state)
+{
+	(void)state;
+	pair_handshake();
+	device_forget_sessions(a->device);
+	assert_int_equal(a->events[EVENT_KEYPAIR_GONE], 1);
+	assert_int_equal(device_next_deadline(a->device), 0);
+	node_send(b, 1);
+	assert_int_equal(node_drops(a, DROP_UNKNOWN_INDEX), 1);
+	pair_advance(REKEY_TIMEOUT_NS);
+	node_send(a, 2);
+	assert_delivered(b, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		pair_test(test_peer_removed_during_handshake),
+		pair_test(test_responder_removed_during_handshake),
+		pair_test(test_private_key_change),
+		pair_test(test_private_key_change_before_confirmation),
+		pair_test(test_private_key_change_during_handshake),
+		pair_test(test_interface_down_and_up),
+		pair_test(test_interface_down_purges_staged),
+		pair_test(test_interface_up_watches_anew),
+		pair_test(test_suspend_forgets_sessions),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The handshake's messages as functions: a known transcript, wrong states, low-order points, and
+ * timestamps.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/cookie.h"
+#include "core/keyring.h"
+#include "core/noise.h"
+#include "crypto/dh.h"
+#include "transcript.h"
+
+enum { PEER = 1, INDEX_I = 0x11223344, INDEX_R = 0x55667788 };
+
+struct side {
+	struct keyring *keyring;
+	struct noise_keys keys;
+	uint8_t public_key[KEY_LEN], remote[KEY_LEN];
+	struct handshake handshake;
+};
+
+static int crypto_setup(void **state)
+{
+	(void)state;
+	return crypto_init();
+}
+
+static void side_init(struct side *side, const uint8_t private_key[KEY_LEN],
+	const uint8_t remote_private[KEY_LEN])
+{
+	*side = (struct side){.keyring = keyring_new()};
+	side->keys = (struct noise_keys){
+		keyring_mix_dh, keyring_mix_static, keyring_mix_psk, side->keyring};
+	keyring_set_private_key(side->keyring, remote_private, side->remote);
+	keyring_set_private_key(side->keyring, private_key, side->public_key);
+	assert_int_equal(keyring_add_peer(side->keyring, PEER, side->remote), 0);
+	assert_int_equal(keyring_set_psk(side->keyring, PEER, psk), 0);
+}
+
+static void sides_init(struct side *i, struct side *r)
+{
+	side_init(i, initiator_private, responder_private);
+	side_init(r, responder_private, initiator_private);
+}
+
+static void sides_free(struct side *i, struct side *r)
+{
+	keyring_free(i->keyring);
+	keyring_free(r->keyring);
+}
+
+static void clamped(uint8_t ret_private[KEY_LEN], const uint8_t private_key[KEY_LEN])
+{
+	memcpy(ret_private, private_key, KEY_LEN);
+	dh_clamp(ret_private);
+}
+
+static void create_initiation(struct side *i, struct message_initiation *ret_message)
+{
+	uint8_t ephemeral[KEY_LEN];
+
+	clamped(ephemeral, initiator_ephemeral);
+	assert_int_equal(noise_create_initiation(&i->handshake, &i->keys, PEER, i->public_key,
+				 i->remote, ephemeral, timestamp, INDEX_I, ret_message),
+		0);
+}
+
+static enum drop consume_initiation(
+	struct side *r, const struct message_initiation *message, uint64_t now_ns)
+{
+	struct noise_symmetric symmetric;
+	uint8_t remote[KEY_LEN];
+	enum drop drop =
+		noise_open_initiation(message, &r->keys, r->public_key, &symmetric, remote);
+
+	if (drop != DROP_NONE)
+		return drop;
+	assert_memory_equal(remote, r->remote, KEY_LEN);
+	return noise_consume_initiation(&r->handshake, message, &r->keys, PEER, &symmetric, now_ns);
+}
+
+static void create_response(struct side *r, struct message_response *ret_message)
+{
+	uint8_t ephemeral[KEY_LEN];
+
+	clamped(ephemeral, responder_ephemeral);
+	assert_int_equal(noise_create_response(&r->handshake, &r->keys, PEER, r->remote, ephemeral,
+				 INDEX_R, ret_message),
+		0);
+}
+
+static void check_data(const uint8_t key[KEY_LEN], uint32_t index, const uint8_t *expected)
+{
+	uint8_t data[sizeof(data_to_responder)];
+	const struct message_data header = {MESSAGE_DATA, index, 0};
+
+	memcpy(data, &header, sizeof(header));
+	aead_seal(data + sizeof(header), packet, sizeof(packet), NULL, 0, 0, key);
+	assert_memory_equal(data, expected, sizeof(data));
+}
+
+static void test_known_transcript(void **state)
+{
+	struct side i, r;
+	struct message_initiation initiation_made;
+	struct message_response response_made;
+	struct cookie_maker no_cookie = {0};
+	uint8_t keys[4][KEY_LEN];
+
+	(void)state;
+	sides_init(&i, &r);
+	create_initiation(&i, &initiation_made);
+	cookie_add_macs(&no_cookie, i.remote, &initiation_made, sizeof(initiation_made), 0);
+	assert_memory_equal(&initiation_made, initiation, sizeof(initiation));
+	assert_int_equal(consume_initiation(&r, &initiation_made, 1), DROP_NONE);
+	assert_memory_equal(r.handshake.latest_timestamp, timestamp, TAI64N_LEN);
+	create_response(&r, &response_made);
+	cookie_add_macs(&no_cookie, r.remote, &response_made, sizeof(response_made), 0);
+	assert_memory_equal(&response_made, response, sizeof(response));
+	assert_int_equal(
+		noise_consume_response(&i.handshake, &response_made, &i.keys, PEER), DROP_NONE);
+	assert_true(noise_begin_session(&i.handshake, keys[0], keys[1]));
+	assert_false(noise_begin_session(&r.handshake, keys[2], keys[3]));
+	assert_memory_equal(keys[0], keys[3], KEY_LEN);
+	assert_memory_equal(keys[1], keys[2], KEY_LEN);
+	check_data(keys[0], INDEX_R, data_to_responder);
+	check_data(keys[2], INDEX_I, data_to_initiator);
+	sides_free(&i, &r);
+}
+
+/* Nothing secret stays in a handshake slot once the session has begun. */
+static void test_session_wipes_handshake(void **state)
+{
+	struct side i, r;
+	struct message_initiation initiation_made;
+	struct message_response response_made;
+	uint8_t keys[2][KEY_LEN];
+	struct handshake expected = {0};
+
+	(void)state;
+	sides_init(&i, &r);
+	create_initiation(&i, &initiation_made);
+	assert_int_equal(consume_initiation(&r, &initiation_made, 5), DROP_NONE);
+	create_response(&r, &response_made);
+	noise_begin_session(&r.handshake, keys[0], keys[1]);
+	memcpy(expected.latest_timestamp, timestamp, TAI64N_LEN); /* these guard against replays */
+	expected.last_initiation_consumption_ns = 5;
+	assert_memory_equal(&r.handshake, &expected, sizeof(expected));
+	assert_int_equal(consume_initiation(&r, &initiation_made, SECOND_NS), DROP_OLD_TIMESTAMP);
+	sides_free(&i, &r);
+}
+
+/* A refused message leaves the handshake as it was. */
+static void test_refusal_changes_nothing(void **state)
+{
+	struct side i, r;
+	struct message_initiation initiation_made;
+	struct message_response response_made;
+	struct handshake before;
+
+	(void)state;
+	sides_init(&i, &r);
+	create_initiation(&i, &initiation_made);
+	before = r.handshake;
+	initiation_made.encrypted_timestamp[3] ^= 1;
+	assert_int_equal(consume_initiation(&r, &initiation_made, 1), DROP_BAD_HANDSHAKE);
+	initiation_made.encrypted_timestamp[3] ^= 1;
+	initiation_made.encrypted_static[3] ^= 1;
+	assert_int_equal(consume_initiation(&r, &initiation_made, 1), DROP_BAD_HANDSHAKE);
+	initiation_made.encrypted_static[3] ^= 1;
+	assert_memory_equal(&r.handshake, &before, sizeof(before));
+	assert_int_equal(consume_initiation(&r, &initiation_made, 1), DROP_NONE);
+	create_response(&r, &response_made);
+	before = i.handshake;
+	response_made.encrypted_nothing[0] ^= 1;
+	assert_int_equal(noise_consume_response(&i.handshake, &response_made, &i.keys, PEER),
+		DROP_BAD_HANDSHAKE);
+	response_made.encrypted_nothing[0] ^= 1;
+	assert_memory_equal(&i.handshake, &before, sizeof(before));
+	assert_int_equal(
+		noise_consume_response(&i.handshake, &response_made, &i.keys, PEER), DROP_NONE);
+	sides_free(&i, &r);
+}
+
+static void test_response_needs_created_initiation(void **state)
+{
+	static const enum handshake_state wrong[] = {HANDSHAKE_NONE, HANDSHAKE_CONSUMED_INITIATION,
+		HANDSHAKE_CREATED_RESPONSE, HANDSHAKE_CONSUMED_RESPONSE};
+	struct side i, r;
+	struct message_initiation initiation_made;
+	struct message_response response_made;
+
+	(void)state;
+	sides_init(&i, &r);
+	create_initiation(&i, &initiation_made);
+	assert_int_equal(consume_initiation(&r, &initiation_made, 1), DROP_NONE);
+	create_response(&r, &response_made);
+	for (size_t n = 0; n < ARRAY_SIZE(wrong); n++) {
+		i.handshake.state = wrong[n];
+		assert_int_equal(
+			noise_consume_response(&i.handshake, &response_made, &i.keys, PEER),
+			DROP_BAD_HANDSHAKE);
+	}
+	i.handshake.state = HANDSHAKE_CREATED_INITIATION;
+	assert_int_equal(
+		noise_consume_response(&i.handshake, &response_made, &i.keys, PEER), DROP_NONE);
+	sides_free(&i, &r);
+}
+
+/* The points whose product with any private key is zero (and two encodings beyond the prime). */
+static const uint8_t low_order[7][KEY_LEN] = {
+	{0},
+	{1},
+	{0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4,
+		0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f,
+		0x49, 0xb8, 0x00},
+	{0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef,
+		0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0,
+		0x9f, 0x11, 0x57},
+	{0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0x7f},
+	{0xed, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0x7f},
+	{0xee, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0x7f},
+};
+
+static void test_low_order_peer_gets_no_initiation(void **state)
+{
+	struct side i, r;
+	struct message_initiation message;
+	uint8_t ephemeral[KEY_LEN];
+
+	(void)state;
+	sides_init(&i, &r);
+	clamped(ephemeral, initiator_ephemeral);
+	for (size_t n = 0; n < ARRAY_SIZE(low_order); n++) {
+		const struct handshake before = i.handshake;
+
+		assert_int_equal(keyring_add_peer(i.keyring, PEER, low_order[n]), 0);
+		assert_int_equal(noise_create_initiation(&i.handshake, &i.keys, PEER, i.public_key,
+					 low_order[n], ephemeral, timestamp, INDEX_I, &message),
+			-EKEYREJECTED);
+		assert_memory_equal(&i.handshake, &before, sizeof(before));
+	}
+	sides_free(&i, &r);
+}
+
+static void test_low_order_ephemeral_is_refused(void **state)
+{
+	struct side i, r;
+	struct message_initiation initiation_made;
+	struct message_response response_made;
+
+	(void)state;
+	sides_init(&i, &r);
+	create_initiation(&i, &initiation_made);
+	assert_int_equal(consume_initiation(&r, &initiation_made, 1), DROP_NONE);
+	create_response(&r, &response_made);
+	for (size_t n = 0; n < ARRAY_SIZE(low_order); n++) {
+		memcpy(initiation_made.ephemeral, low_order[n], KEY_LEN);
+		assert_int_equal(
+			consume_initiation(&r, &initiation_made, SECOND_NS), DROP_BAD_HANDSHAKE);
+		memcpy(response_made.ephemeral, low_order[n], KEY_LEN);
+		assert_int_equal(
+			noise_consume_response(&i.handshake, &response_made, &i.keys, PEER),
+			DROP_BAD_HANDSHAKE);
+	}
+	sides_free(&i, &r);
+}
+
+static void test_timestamp_is_whitened(void **state)
+{
+	static const struct {
+		uint64_t wall_ns;
+		uint64_t seconds;
+		uint32_t ns;
+	} rows[] = {
+		{0, 0x400000000000000a, 1 << 24}, /* greater than "none yet" */
+		{1700000000 * SECOND_NS, 0x400000006553f10a, 0},
+		{1700000000 * SECOND_NS + (1 << 24) - 1, 0x400000006553f10a, 0},
+		{1700000000 * SECOND_NS + (1 << 24), 0x400000006553f10a, 1 << 24},
+		{1700000000 * SECOND_NS + 999999999, 0x400000006553f10a, 0x3b000000},
+	};
+	uint8_t made[TAI64N_LEN];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint64_t last_ns = 0;
+
+		noise_timestamp(made, rows[i].wall_ns, &last_ns);
+		if (load_be32(made) != rows[i].seconds >> 32 ||
+			load_be32(made + 4) != (uint32_t)rows[i].seconds ||
+			load_be32(made + 8) != rows[i].ns)
+			fail_msg("row %zu: %08x %08x", i, load_be32(made + 4), load_be32(made + 8));
+	}
+}
+
+/* Whatever the wall clock does, each timestamp is greater than the one before, and whitened. */
+static void test_timestamp_grows(void **state)
+{
+	static const int64_t steps_ns[] = {0, 0, 1, 1000, -1, -5000000000, 0, 16777216, 999999999,
+		-3600000000000, 0, 7200000000000, 0, -1};
+	uint8_t previous[TAI64N_LEN] = {0}, made[TAI64N_LEN];
+	uint64_t wall_ns = 1700000000 * SECOND_NS, last_ns = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 100 * ARRAY_SIZE(steps_ns); i++) {
+		wall_ns += (uint64_t)steps_ns[i % ARRAY_SIZE(steps_ns)];
+		noise_timestamp(made, wall_ns, &last_ns);
+		assert_true(memcmp(made, previous, TAI64N_LEN) > 0);
+		assert_int_equal(load_be32(made + 8) & 0xffffff, 0);
+		assert_true(load_be32(made + 8) < SECOND_NS);
+		memcpy(previous, made, TAI64N_LEN);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_known_transcript),
+		cmocka_unit_test(test_session_wipes_handshake),
+		cmocka_unit_test(test_refusal_changes_nothing),
+		cmocka_unit_test(test_response_needs_created_initiation),
+		cmocka_unit_test(test_low_order_peer_gets_no_initiation),
+		cmocka_unit_test(test_low_order_ephemeral_is_refused),
+		cmocka_unit_test(test_timestamp_is_whitened),
+		cmocka_unit_test(test_timestamp_grows),
+	};
+
+	return cmocka_run_group_tests(tests, crypto_setup, NULL);
+}

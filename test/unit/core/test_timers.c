@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The timer machine: what is sent when nothing else happens, to the nanosecond.
+ */
+#include <errno.h>
+
+#include "core/timers.h"
+#include "pair.h"
+
+#define NEW_HANDSHAKE_NS (KEEPALIVE_TIMEOUT_NS + REKEY_TIMEOUT_NS)
+#define JITTER_NS REKEY_TIMEOUT_JITTER_MAX_NS
+
+static bool lose(struct datagram *datagram)
+{
+	(void)datagram;
+	return false;
+}
+
+static void assert_sent(const struct node *node, unsigned initiations, unsigned data)
+{
+	assert_int_equal(node->sent[MESSAGE_INITIATION], initiations);
+	assert_int_equal(node->sent[MESSAGE_DATA], data);
+}
+
+/* --- retransmission ------------------------------------------------------------------------------
+ */
+
+/* Retries come 5 s and less than 333 ms apart; after 18 more were counted than the first, the
+ * request is given up. */
+static void test_retransmit_then_give_up(void **state)
+{
+	unsigned distinct = 0;
+	uint64_t jitter_ns = 0;
+
+	(void)state;
+	pair->network = lose;
+	node_send(a, 1);
+	node_send(a, 2);
+	for (unsigned i = 1; i <= MAX_TIMER_HANDSHAKES + 1; i++) {
+		const uint64_t sent_ns = node_status(a)->last_tx_ns;
+		const uint64_t due_ns = device_next_deadline(a->device);
+
+		assert_in_range(
+			due_ns - sent_ns, REKEY_TIMEOUT_NS, REKEY_TIMEOUT_NS + JITTER_NS - 1);
+		distinct += due_ns - sent_ns != jitter_ns;
+		jitter_ns = due_ns - sent_ns;
+		pair_advance(due_ns - 1 - pair->now_ns);
+		assert_int_equal(a->sent[MESSAGE_INITIATION], i);
+		pair_advance(1);
+		assert_int_equal(a->sent[MESSAGE_INITIATION], i + 1);
+		assert_int_equal(a->last_handshake.forget_source, 1);
+	}
+	assert_int_equal(distinct, MAX_TIMER_HANDSHAKES + 1);
+	assert_int_equal(node_drops(a, DROP_STAGED), 0);
+	pair_advance(REKEY_TIMEOUT_NS + JITTER_NS);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], MAX_TIMER_HANDSHAKES + 2);
+	assert_int_equal(node_drops(a, DROP_STAGED), 2);
+	assert_int_equal(a->controls[CONTROL_PURGE_STAGED], 1);
+	/* All that is left is to forget the keys there may be. */
+	pair_advance(device_next_deadline(a->device) - pair->now_ns);
+	assert_int_equal(a->controls[CONTROL_CLEAR_KEYPAIRS], 1);
+	assert_int_equal(device_next_deadline(a->device), 0);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], MAX_TIMER_HANDSHAKES + 2);
+}
+
+static void test_jitter_bounds(void **state)
+{
+	static const struct {
+		uint32_t random;
+		uint64_t jitter_ns;
+	} rows[] = {{0, 0}, {UINT32_MAX, JITTER_NS - 1}, {UINT32_C(1) << 31, JITTER_NS / 2}};
+
+	(void)state;
+	pair->network = lose;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const uint32_t words[] = {(uint32_t)i + 1, rows[i].random}; /* index, jitter */
+
+		a->words = words;
+		a->num_words = ARRAY_SIZE(words);
+		device_set_public_key(a->device, a->public_key);
+		node_event(a, EVENT_WANT_HANDSHAKE);
+		assert_int_equal(a->num_words, 0);
+		assert_int_equal(device_next_deadline(a->device) - pair->now_ns,
+			REKEY_TIMEOUT_NS + rows[i].jitter_ns);
+	}
+}
+
+/* New data after 60 s of retries: 90 s more of them. */
+static void test_fresh_request_resets_attempts(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	pair->network = lose;
+	node_send(a, 1);
+	pair_advance(60 * SECOND_NS);
+	before = a->sent[MESSAGE_INITIATION];
+	node_send(a, 2);
+	pair_advance(REKEY_ATTEMPT_TIME_NS);
+	assert_int_equal(a->controls[CONTROL_PURGE_STAGED], 0);
+	pair_advance(60 * SECOND_NS);
+	assert_int_equal(a->controls[CONTROL_PURGE_STAGED], 1);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], before + MAX_TIMER_HANDSHAKES + 1);
+}
+
+static void test_after_giving_up_new_data_starts_again(void **state)
+{
+	(void)state;
+	pair->network = lose;
+	node_send(a, 1);
+	pair_advance(120 * SECOND_NS);
+	pair->network = NULL;
+	pair_reset_counts();
+	node_send(a, 2);
+	assert_sent(a, 1, 1);
+	assert_delivered(b, 2);
+	assert_int_equal(b->num_delivered, 1);
+}
+
+/* --- keepalives ----------------------------------------------------------------------------------
+ */
+
+static void test_keepalive_10_s_after_unanswered_data(void **state)
+{
+	(void)state;
+	pair_handshake();
+	node_send(a, 1);
+	pair_advance(KEEPALIVE_TIMEOUT_NS - 1);
+	assert_sent(b, 0, 0);
+	pair_advance(1);
+	assert_sent(b, 0, 1);
+	assert_int_equal(b->last.len, MESSAGE_DATA_MIN);
+	assert_int_equal(a->num_delivered, 0);
+	assert_no_drops();
+	/* A keepalive asks for nothing: silence from here on. */
+	pair_advance(60 * SECOND_NS);
+	assert_sent(a, 0, 1);
+	assert_sent(b, 0, 1);
+}
+
+static void test_data_cancels_keepalive(void **state)
+{
+	(void)state;
+	pair_handshake();
+	node_send(a, 1);
+	pair_advance(KEEPALIVE_TIMEOUT_NS - 1);
+	node_send(b, 2);
+	pair_advance(1 + KEEPALIVE_TIMEOUT_NS - 2);
+	assert_sent(b, 0, 1); /* the data alone */
+	assert_sent(a, 0, 1);
+	pair_advance(1);
+	assert_sent(a, 0, 2); /* now a has been silent for 10 s after b's data */
+	assert_sent(b, 0, 1);
+}
+
+/* The 10 s run from the first data that is unanswered, not from the last. */
+static void test_more_data_does_not_delay_keepalive(void **state)
+{
+	(void)state;
+	pair_handshake();
+	for (uint32_t i = 0; i < 9; i++) {
+		node_send(a, i);
+		pair_advance(SECOND_NS);
+	}
+	assert_sent(b, 0, 0);
+	pair_advance(SECOND_NS);
+	assert_sent(b, 0, 1);
+}
+
+/* Nothing could be sent when the keepalive was due, and there had been more data: once more. */
+static void test_need_another_keepalive(void **state)
+{
+	struct peer_status status = {0};
+	struct timers timers = {0};
+	const uint64_t start_ns = pair->now_ns;
+
+	(void)state;
+	assert_true(status_data_received(&status, start_ns));
+	timers_watch(&timers, &status, 0, start_ns);
+	assert_false(status_data_received(&status, start_ns + SECOND_NS));
+	assert_int_equal(timers_next(&timers), start_ns + KEEPALIVE_TIMEOUT_NS);
+	assert_int_equal(timers_expire(&timers, &status, start_ns + KEEPALIVE_TIMEOUT_NS),
+		TIMER_SEND_KEEPALIVE);
+	assert_int_equal(timers_next(&timers), start_ns + 2 * KEEPALIVE_TIMEOUT_NS);
+	assert_int_equal(timers_expire(&timers, &status, start_ns + 2 * KEEPALIVE_TIMEOUT_NS),
+		TIMER_SEND_KEEPALIVE);
+	assert_int_equal(timers_expire(&timers, &status, start_ns + 3 * KEEPALIVE_TIMEOUT_NS), 0);
+	assert_int_equal(timers_next(&timers), 0);
+	assert_int_equal(status.watched, 0);
+}
+
+static void test_idle_session_is_silent(void **state)
+{
+	(void)state;
+	pair_handshake();
+	pair_advance(500 * SECOND_NS);
+	assert_sent(a, 0, 0);
+	assert_sent(b, 0, 0);
+}
+
+/* --- persistent keepalives -----------------------------------------------------------------------
+ */
+
+static void test_persistent_keepalive(void **state)
+{
+	(void)state;
+	pair_handshake();
+	assert_int_equal(device_set_keepalive(a->device, 99, 25, pair->now_ns), -ENOENT);
+	assert_int_equal(device_set_keepalive(a->device, a->peer_id, 25, pair->now_ns), 0);
+	assert_sent(a, 0, 1); /* turned on: one at once */
+	pair_advance(25 * SECOND_NS - 1);
+	assert_sent(a, 0, 1);
+	pair_advance(1);
+	assert_sent(a, 0, 2);
+	pair_advance(25 * SECOND_NS);
+	assert_sent(a, 0, 3);
+	assert_int_equal(device_set_keepalive(a->device, a->peer_id, 10, pair->now_ns), 0);
+	assert_sent(a, 0, 3); /* changed: none at once */
+	pair_advance(10 * SECOND_NS);
+	assert_sent(a, 0, 4);
+	assert_int_equal(device_set_keepalive(a->device, a->peer_id, 0, pair->now_ns), 0);
+	pair_advance(60 * SECOND_NS);
+	assert_sent(a, 0, 4);
+	assert_int_equal(b->num_delivered, 0);
+	assert_sent(b, 0, 0); /* keepalives are not answered with keepalives */
+	assert_no_drops();
+}
+
+/* Any authentic packet, sent or received, starts the interval anew. */
+static void test_traffic_delays_persistent_keepalive(void **state)
+{
+	(void)state;
+	pair_handshake();
+	assert_int_equal(device_set_keepalive(a->device, a->peer_id, 8, pair->now_ns), 0);
+	pair_reset_counts();
+	pair_advance(5 * SECOND_NS);
+	node_send(a, 1);
+	pair_advance(5 * SECOND_NS);
+	node_control(b, CONTROL_SEND_KEEPALIVE);
+	pair_advance(8 * SECOND_NS - 1);
+	assert_sent(a, 0, 1);
+	pair_advance(1);
+	assert_sent(a, 0, 2);
+}
+
+/* Without a session a keepalive asks for one, and goes on asking after the attempts are over. */
+static void test_persistent_keepalive_brings_up_a_session(void **state)
+{
+	(void)state;
+	assert_int_equal(device_set_keepalive(a->device, a->peer_id, 25, pair->now_ns), 0);
+	pair_run();
+	assert_sent(a, 1, 1);
+	assert_session();
+	pair->network = lose;
+	pair_advance(1000 * SECOND_NS);
+	pair->network = NULL;
+	pair_reset_counts();
+	pair_advance(30 * SECOND_NS);
+	assert_session();
+}
+
+/* --- no answer -----------------------------------------------------------------------------------
+ */
+
+static void test_new_handshake_15_s_after_unanswered_data(void **state)
+{
+	uint64_t due_ns;
+
+	(void)state;
+	pair_handshake();
+	pair->network = lose;
+	node_send(a, 1);
+	pair_advance(SECOND_NS);
+	node_send(a, 2); /* does not delay it */
+	pair_advance(NEW_HANDSHAKE_NS - SECOND_NS - 1);
+	assert_sent(a, 0, 2);
+	due_ns = device_next_deadline(a->device);
+	assert_in_range(due_ns - pair->now_ns, 1, JITTER_NS);
+	pair_advance(due_ns - pair->now_ns);
+	assert_sent(a, 1, 2);
+	assert_int_equal(a->last_handshake.forget_source, 1);
+}
+
+static void test_answer_cancels_new_handshake(void **state)
+{
+	(void)state;
+	pair_handshake();
+	node_send(a, 1);
+	pair_advance(NEW_HANDSHAKE_NS - SECOND_NS); /* b's keepalive came after 10 s */
+	pair_advance(10 * SECOND_NS);
+	assert_sent(a, 0, 1);
+	assert_sent(b, 0, 1);
+}
+
+static void test_keepalive_needs_no_answer(void **state)
+{
+	(void)state;
+	pair_handshake();
+	pair->network = lose;
+	node_control(a, CONTROL_SEND_KEEPALIVE);
+	pair_advance(60 * SECOND_NS);
+	assert_sent(a, 0, 1);
+}
+
+/* --- zeroing -------------------------------------------------------------------------------------
+ */
+
+static void test_zero_keys_at_540_s(void **state)
+{
+	(void)state;
+	pair_handshake();
+	pair_advance(3 * REJECT_AFTER_TIME_NS - 1);
+	assert_int_equal(a->controls[CONTROL_CLEAR_KEYPAIRS], 0);
+	assert_int_equal(b->controls[CONTROL_CLEAR_KEYPAIRS], 0);
+	pair_advance(1);
+	assert_int_equal(a->controls[CONTROL_CLEAR_KEYPAIRS], 1);
+	assert_int_equal(b->controls[CONTROL_CLEAR_KEYPAIRS], 1);
+	assert_int_equal(a->events[EVENT_KEYPAIR_GONE], 1);
+	assert_int_equal(b->events[EVENT_KEYPAIR_GONE], 1);
+	assert_int_equal(device_next_deadline(a->device), 0);
+	assert_session();
+}
+
+/* A new session, in either role, delays it. */
+static void test_new_session_delays_zero_keys(void **state)
+{
+	(void)state;
+	pair_handshake();
+	pair_advance(400 * SECOND_NS);
+	assert_session();
+	pair_advance(3 * REJECT_AFTER_TIME_NS - 1);
+	assert_int_equal(a->controls[CONTROL_CLEAR_KEYPAIRS], 0);
+	assert_int_equal(b->controls[CONTROL_CLEAR_KEYPAIRS], 0);
+	pair_advance(1);
+	assert_int_equal(a->controls[CONTROL_CLEAR_KEYPAIRS], 1);
+	assert_int_equal(b->controls[CONTROL_CLEAR_KEYPAIRS], 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		pair_test(test_retransmit_then_give_up),
+		pair_test(test_jitter_bounds),
+		pair_test(test_fresh_request_resets_attempts),
+		pair_test(test_after_giving_up_new_data_starts_again),
+		pair_test(test_keepalive_10_s_after_unanswered_data),
+		pair_test(test_data_cancels_keepalive),
+		pair_test(test_more_data_does_not_delay_keepalive),
+		pair_test(test_need_another_keepalive),
+		pair_test(test_idle_session_is_silent),
+		pair_test(test_persistent_keepalive),
+		pair_test(test_traffic_delays_persistent_keepalive),
+		pair_test(test_persistent_keepalive_brings_up_a_session),
+		pair_test(test_new_handshake_15_s_after_unanswered_data),
+		pair_test(test_answer_cancels_new_handshake),
+		pair_test(test_keepalive_needs_no_answer),
+		pair_test(test_zero_keys_at_540_s),
+		pair_test(test_new_session_delays_zero_keys),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
