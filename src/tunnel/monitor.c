@@ -183,6 +183,8 @@ static void start(const char *ifname)
 		fail("signalfd", -errno);
 
 	r = uapi_server_new(ifname, fd_from_environment(RUN_ENV_UAPI_FD), &monitor.server);
+	if (r == -ENOTSOCK)
+		fail(RUN_ENV_UAPI_FD " is not a listening socket", r);
 	if (r == -EADDRINUSE)
 		fail("a tunnel of this name is running already", r);
 	if (r < 0)
@@ -212,29 +214,43 @@ static noreturn void end_without_interface(void)
 	end(0);
 }
 
-/* Say which child died and how. Returns whether one did. */
-static bool reap(void)
+/* A child died: say which and how, and end, unless it ended because a neighbour had. */
+static void look_at_child(pid_t pid, int status)
 {
-	int status;
-	pid_t pid = waitpid(-1, &status, WNOHANG);
-
-	if (pid <= 0)
-		return false;
-	if (pid == monitor.pids[ROLE_DATAPATH] && WIFEXITED(status) &&
-		WEXITSTATUS(status) == ROLE_INTERFACE_GONE)
-		end_without_interface();
 	for (int role = 0; role < ROLE_NUM; role++) {
-		if (pid != monitor.pids[role])
+		const char *name = role_name((enum role)role);
+
+		if (pid != monitor.pids[role] || status == 0)
 			continue;
 		if (WIFSIGNALED(status))
-			log_error("the %s died (signal %d, %s): the tunnel ends",
-				role_name((enum role)role), WTERMSIG(status),
-				strsignal(WTERMSIG(status)));
+			log_error("the %s died (signal %d, %s): the tunnel ends", name,
+				WTERMSIG(status), strsignal(WTERMSIG(status)));
+		else if (role == ROLE_DATAPATH && WEXITSTATUS(status) == ROLE_INTERFACE_GONE)
+			end_without_interface();
 		else
-			log_error("the %s ended (status %d): the tunnel ends",
-				role_name((enum role)role), WEXITSTATUS(status));
+			log_error("the %s ended (status %d): the tunnel ends", name,
+				WEXITSTATUS(status));
+		end(1);
 	}
-	return true;
+}
+
+/* A process is gone. Those that merely lost a neighbour may be found first: look for the cause. */
+static noreturn void end_on_death(void)
+{
+	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + END_TIMEOUT_MS / 2 * MSEC_NS;
+	pid_t pid;
+
+	do {
+		int status;
+
+		pid = waitpid(-1, &status, WNOHANG);
+		if (pid > 0)
+			look_at_child(pid, status);
+		else
+			poll(NULL, 0, 1);
+	} while (pid >= 0 && clock_ns(CLOCK_MONOTONIC) < until_ns);
+	log_error("the other processes ended without a reason: the tunnel ends");
+	end(1);
 }
 
 static void handle_signals(void)
@@ -244,8 +260,7 @@ static void handle_signals(void)
 	while (read(monitor.signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			end(0);
-		if (reap())
-			end(1);
+		end_on_death();
 	}
 }
 

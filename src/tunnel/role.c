@@ -80,6 +80,7 @@ static int place_fds(const int *fds, unsigned num_fds)
 	int high[16];
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	null = null < 0 ? -1 : fcntl(null, F_DUPFD_CLOEXEC, FIRST_FD + 16);
 	if (null < 0 || num_fds > 16)
 		return -1;
 	/* out of the way first, so that no target overwrites a source */
@@ -114,6 +115,12 @@ pid_t role_start(enum role role, const char *ifname, const int *fds, unsigned nu
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* a monitor whose starter dies cleans up; the others have nothing to clean */
 	prctl(PR_SET_PDEATHSIG, role == ROLE_MONITOR ? SIGTERM : SIGKILL);
+	if (role != ROLE_MONITOR) {
+		/* what is meant for all of us, from a terminal or a service manager, is the
+		 * monitor's to handle */
+		signal(SIGTERM, SIG_IGN);
+		signal(SIGINT, SIG_IGN);
+	}
 	if (getppid() == parent && place_fds(fds, num_fds) == 0)
 		execv("/proc/self/exe", argv);
 	log_error("cannot start the %s: %s", names[role], strerror(errno));

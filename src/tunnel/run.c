@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "config/number.h"
 #include "tunnel/role.h"
 #include "tunnel/uapi_server.h"
 
@@ -62,18 +64,38 @@ static void notify_service_manager(void)
 	close(fd);
 }
 
-/* Descriptor number of an environment variable appended to fds; the variable gets its new place. */
-static void pass_fd(const char *variable, int *fds, unsigned *num_fds)
+/* Descriptor number of an environment variable appended to fds; the variable gets its new place.
+ * Returns false after an error message if that is no descriptor. */
+static bool pass_fd(const char *variable, int *fds, unsigned *num_fds)
 {
 	const char *text = getenv(variable);
 	char number[16];
+	uint64_t fd;
 
 	if (!text || !*text)
-		return;
-	fds[*num_fds] = atoi(text);
+		return true;
+	if (!number_from_text(text, strlen(text), INT_MAX, &fd) || fd <= STDERR_FILENO ||
+		fcntl((int)fd, F_GETFD) < 0) {
+		log_error("%s: \"%s\" is not an open descriptor greater than 2", variable, text);
+		return false;
+	}
+	fds[*num_fds] = (int)fd;
 	snprintf(number, sizeof(number), "%u", RUN_FD_READY + *num_fds);
 	setenv(variable, number, 1);
 	++*num_fds;
+	return true;
+}
+
+/* What we inherited and do not need would stay open with us: a caller's pipe, the TUN device. */
+static void close_others(int a, int b)
+{
+	unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+
+	if (low > STDERR_FILENO + 1)
+		(void)close_range(STDERR_FILENO + 1, low - 1, 0);
+	if (high > low + 1)
+		(void)close_range(low + 1, high - 1, 0);
+	(void)close_range(high + 1, ~0U, 0);
 }
 
 /* Returns the read end of the pipe that tells when the monitor is ready, or -1. */
@@ -83,16 +105,16 @@ static int start_monitor(const char *ifname)
 	unsigned num_fds = 1;
 	pid_t pid;
 
-	if (pipe2(ready, O_CLOEXEC) < 0)
+	if (pipe2(ready, O_CLOEXEC) < 0) {
+		log_error("cannot start the monitor: %m");
 		return -1;
+	}
 	fds[0] = ready[1];
-	pass_fd(RUN_ENV_TUN_FD, fds, &num_fds);
-	pass_fd(RUN_ENV_UAPI_FD, fds, &num_fds);
+	if (!pass_fd(RUN_ENV_TUN_FD, fds, &num_fds) || !pass_fd(RUN_ENV_UAPI_FD, fds, &num_fds))
+		return -1;
 	pid = role_start(ROLE_MONITOR, ifname, fds, num_fds);
-	for (unsigned i = 0; i < num_fds; i++)
-		close(fds[i]); /* ours would keep the interface alive */
 	if (pid < 0) {
-		close(ready[0]);
+		log_error("cannot start the monitor: %s", strerror((int)-pid));
 		return -1;
 	}
 	monitor_pid = pid;
@@ -150,10 +172,9 @@ static int supervise(const char *ifname, int ready_fd)
 	sigprocmask(SIG_BLOCK, &signals, &before);
 	fd = start_monitor(ifname);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (fd < 0) {
-		log_error("cannot start the monitor: %m");
+	if (fd < 0)
 		return 1;
-	}
+	close_others(fd, ready_fd < 0 ? fd : ready_fd);
 	if (wait_ready(fd)) {
 		notify_service_manager();
 		if (ready_fd >= 0)
@@ -164,7 +185,7 @@ static int supervise(const char *ifname, int ready_fd)
 	return wait_end(ifname);
 }
 
-/* Leave the terminal. stderr stays if the user asked for a log level, as with wireguard-go, else it
+/* Leave the terminal. stderr stays if the user asked to hear more, as with wireguard-go, else it
  * goes to errors_fd as long as the starter reads there. */
 static void detach(int errors_fd)
 {
@@ -175,7 +196,7 @@ static void detach(int errors_fd)
 	(void)!chdir("/");
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
-	if (!level || !*level)
+	if (!level || !*level || strcmp(level, "silent") == 0)
 		dup2(errors_fd, STDERR_FILENO);
 }
 
@@ -222,9 +243,27 @@ static int run_detached(const char *ifname)
 	return await_detached(ready[0], errors[0]);
 }
 
+/* Nothing we open may get the number of a standard descriptor, where messages would go to it. */
+static bool open_standard_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+	return fd >= 0;
+}
+
 int run_tunnel(const char *ifname, bool foreground)
 {
 	char prefix[64];
+
+	if (!open_standard_fds()) {
+		log_error("/dev/null: %m");
+		return 1;
+	}
 
 	if (!name_is_valid(ifname)) {
 		log_error("\"%s\" cannot be an interface name: 1 to 15 letters, digits or _=+.-",

@@ -91,11 +91,22 @@ static int listen_on(const char *ifname)
 	return fd;
 }
 
+static bool is_listening(int fd)
+{
+	int listening = 0;
+	socklen_t len = sizeof(listening);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
+}
+
 int uapi_server_new(const char *ifname, int listen_fd, struct uapi_server **ret_server)
 {
-	struct uapi_server *server = calloc(1, sizeof(*server));
+	struct uapi_server *server;
 	int r;
 
+	if (listen_fd >= 0 && !is_listening(listen_fd))
+		return -ENOTSOCK;
+	server = calloc(1, sizeof(*server));
 	if (!server)
 		return -ENOMEM;
 	for (int i = 0; i < UAPI_MAX_CLIENTS; i++)

@@ -15,7 +15,7 @@ struct uapi_server;
 
 /* Create the socket of ifname, for root alone, replacing one nobody listens on; or take over
  * listen_fd (WG_UAPI_FD) if it is not -1. Returns 0 or a negative errno: -EADDRINUSE when another
- * process serves this name. */
+ * process serves this name, -ENOTSOCK when listen_fd does not listen. */
 MUST_CHECK int uapi_server_new(const char *ifname, int listen_fd, struct uapi_server **ret_server);
 
 /* Close everything and remove the socket file. Takes NULL. */

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""The processes of one tunnel, seen from outside: who they are, what they hold, what is in their
+memory."""
+
+import base64
+import collections
+import os
+import pathlib
+import re
+import struct
+
+from hosts import wait_until
+from tunnels import SOCKETS, adit_command
+
+ROLES = ("monitor", "vault", "engine", "datapath")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Role:
+    """One process."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def proc(self, name):
+        return pathlib.Path(f"/proc/{self.pid}/{name}")
+
+    def alive(self):
+        """Whether it still runs; a zombie does not."""
+        try:
+            return self.proc("stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        except FileNotFoundError:
+            return False
+
+    def status(self):
+        lines = self.proc("status").read_text().splitlines()
+        return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+    def switches(self):
+        """How often it has been scheduled away: waking up costs at least one."""
+        status = self.status()
+        return int(status["voluntary_ctxt_switches"]) + int(status["nonvoluntary_ctxt_switches"])
+
+    def descriptors(self):
+        """Number -> what it is: a path, or "socket" or another kind without its number."""
+        return {int(entry.name): re.sub(r":\[\d+\]$", "", os.readlink(entry))
+                for entry in self.proc("fd").iterdir()}
+
+    def kinds(self):
+        return collections.Counter(
+            kind for fd, kind in self.descriptors().items() if fd > 2)
+
+    def pages(self):
+        """Runs of memory that are in RAM, as bytes."""
+        with open(self.proc("mem"), "rb", 0) as mem, open(self.proc("pagemap"), "rb", 0) as map_:
+            for line in self.proc("maps").read_text().splitlines():
+                bounds, access, *_ = line.split()
+                if access[0] != "r" or "[v" in line:
+                    continue
+                first, end = (int(bound, 16) // PAGE for bound in bounds.split("-"))
+                yield from self._runs(mem, map_, first, end)
+
+    @staticmethod
+    def _runs(mem, map_, first, end):
+        entries = os.pread(map_.fileno(), 8 * (end - first), 8 * first)
+        present = [entry >> 62 != 0 for (entry,) in struct.iter_unpack("Q", entries)]
+        at = 0
+        while at < len(present):
+            length = 0
+            while at + length < len(present) and present[at + length]:
+                length += 1
+            if length:
+                yield os.pread(mem.fileno(), length * PAGE, (first + at) * PAGE)
+            at += length + 1
+
+    def holds(self, secrets):
+        """The names of those secrets of which a piece is in this process's memory."""
+        wanted = [(name, piece) for name, secret in secrets.items() for piece in pieces(secret)]
+        found = set()
+        for run in self.pages():
+            found |= {name for name, piece in wanted if piece in run}
+        return found
+
+
+def pieces(secret):
+    """A key may lie about whole or as what fits in a register, and in three notations."""
+    text, base = secret.hex().encode(), base64.b64encode(secret)
+    yield from (secret[at:at + 8] for at in range(0, len(secret), 8))
+    yield from (text[at:at + 16] for at in range(0, len(text), 16))
+    yield from (text[at:at + 16].upper() for at in range(0, len(text), 16))
+    yield from (base[at:at + 12] for at in range(0, 36, 12))
+
+
+class Running:
+    """`adit run` in a host, with its processes looked up."""
+
+    def __init__(self, host, ifname, argv=None, env=()):
+        self.host, self.ifname = host, ifname
+        self.socket = SOCKETS / f"{ifname}.sock"
+        argv = argv or [*adit_command(), "run", ifname]
+        self.process = host.popen("env", *env, *argv)
+        wait_until(self.usable, 10, f"{ifname} is up")
+        self.look()
+
+    def usable(self):
+        assert self.process.poll() is None, self.process.output()
+        return (self.host.run("wg", "show", self.ifname, check=False).code == 0
+                and len(family(self.process.pid)) == 4)
+
+    def look(self):
+        self.starter = Role(self.process.pid)
+        self.roles = family(self.process.pid)
+        for name, role in self.roles.items():
+            setattr(self, name, role)
+
+    def everyone(self):
+        return {"starter": self.starter, **self.roles}
+
+    def interface_exists(self):
+        return self.host.run("ip", "link", "show", self.ifname, check=False).code == 0
+
+    def is_gone(self):
+        return (not any(role.alive() for role in self.everyone().values())
+                and not self.socket.exists() and not self.interface_exists())
+
+    def wait_gone(self, timeout=1):
+        wait_until(self.is_gone, timeout, f"nothing is left of {self.ifname}", 0.01)
+
+
+def children(pid):
+    try:
+        return [int(child) for child in
+                pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def family(starter_pid):
+    """The roles below a starter, by name."""
+    pids = children(starter_pid)
+    pids += [child for pid in pids for child in children(pid)]
+    found = {}
+    for pid in pids:
+        try:
+            name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+        except FileNotFoundError:
+            continue
+        if name.startswith("adit-"):
+            found[name.removeprefix("adit-")] = Role(pid)
+    return found

@@ -1,0 +1,543 @@
+# SPDX-License-Identifier: MIT
+"""One tunnel is four processes and a starter: what each may and holds, and how they end."""
+
+import base64
+import ctypes
+import itertools
+import os
+import re
+import select
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hosts import RUN_TIMEOUT, wait_until
+from processes import ROLES, Role, Running, children, family
+from traffic import ping, ping_until
+from tunnels import SOCKETS, AditTunnel, adit_command, key
+
+CHILDREN = ("vault", "engine", "datapath")
+NOBODY = 65534
+CAP_NET_ADMIN = 1 << 12
+
+_names = itertools.count()
+
+
+def new_name():
+    # The sockets of all namespaces share a directory, so the name must be ours alone.
+    return f"ap{os.getpid()}n{next(_names)}"
+
+
+@pytest.fixture
+def host(lab):
+    return lab.host("h")
+
+
+@pytest.fixture
+def running(host):
+    return Running(host, new_name())
+
+
+def configure(running):
+    """A key, a port and a peer; up."""
+    running.host.run("wg", "set", running.ifname, "listen-port", 0, "private-key", "/dev/stdin",
+                     "peer", key(), "allowed-ips", "0.0.0.0/0", input=key())
+    running.host.run("ip", "link", "set", running.ifname, "up")
+    wait_until(lambda: running.datapath.kinds()["socket"] == 4, 2, "the UDP sockets are open")
+
+
+# --- what each process may and holds -------------------------------------------------------------
+
+
+def test_the_processes_are_those_of_the_architecture(running):
+    assert sorted(running.roles) == sorted(ROLES)
+    assert children(running.starter.pid) == [running.monitor.pid]
+    assert sorted(children(running.monitor.pid)) == sorted(
+        running.roles[name].pid for name in CHILDREN)
+    for name in CHILDREN:
+        assert children(running.roles[name].pid) == []
+        words = running.roles[name].proc("cmdline").read_text().split("\0")[:-1]
+        assert words == [f"adit-{name}", running.ifname]
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_role_has_given_up_its_rights(running, name):
+    status = running.roles[name].status()
+    caps = CAP_NET_ADMIN if name == "monitor" else 0
+    assert {key: int(status[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {
+        "CapInh": 0, "CapPrm": caps, "CapEff": caps, "CapAmb": 0}
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
+    assert status["Threads"] == "1"
+    limits = running.roles[name].proc("limits").read_text()
+    assert re.search(r"Max core file size +0 +0 ", limits)
+    if name == "monitor":
+        return
+    for ids in (status["Uid"], status["Gid"]):
+        assert len(set(ids.split())) == 1 and int(ids.split()[0]) != 0
+    assert status["Groups"] == ""
+    assert os.readlink(running.roles[name].proc("root")) == "/run/adit/empty"
+    assert os.readlink(running.roles[name].proc("cwd")) == "/run/adit/empty"
+    assert os.listdir(running.roles[name].proc("root")) == []
+    assert int(status["VmLck"].split()[0]) > 0, "keys may reach swap"
+
+
+def test_the_empty_root_is_roots(running):
+    info = os.stat("/run/adit/empty")
+    assert (info.st_uid, stat.S_IMODE(info.st_mode)) == (0, 0o755)
+
+
+def test_a_role_has_its_descriptors_and_no_others(running):
+    configure(running)
+    for name in CHILDREN:
+        held = running.roles[name].descriptors()
+        assert (held[0], held[1], held[2]) == ("/dev/null", "/dev/null", str(running.process.log))
+    assert running.vault.kinds() == {"socket": 2}
+    assert set(running.vault.descriptors()) == {0, 1, 2, 3, 4}
+    assert running.engine.kinds() == {"socket": 3, "anon_inode:[timerfd]": 2}
+    assert running.datapath.kinds() == {"socket": 4, "/dev/net/tun": 1}
+    running.host.run("ip", "link", "set", running.ifname, "down")
+    wait_until(lambda: running.datapath.kinds() == {"socket": 2, "/dev/net/tun": 1}, 2,
+               "the UDP sockets are closed")
+    for name in CHILDREN:
+        mapped = running.roles[name].proc("maps").read_text()
+        assert ("memfd:adit-status" in mapped) == (name != "vault")
+
+
+def test_descriptors_of_the_caller_go_no_further(host):
+    read_end, write_end = os.pipe()
+    ifname = new_name()
+    running = Running(host, ifname, [
+        sys.executable, "-c", f"import os; os.dup2(2, 77); "
+        f"os.execvp({adit_command()[0]!r}, {[*adit_command(), 'run', ifname]!r})"])
+    os.close(read_end)
+    os.close(write_end)
+    for name in ROLES:
+        assert 77 not in running.roles[name].descriptors()
+
+
+ATTACH = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for pid in map(int, sys.argv[1:]):
+    assert libc.ptrace(16, pid, 0, 0) == -1, f"attached to {pid}"
+    assert ctypes.get_errno() == 1
+    for name in ("mem", "environ", "maps", "stack"):
+        try:
+            open(f"/proc/{pid}/{name}", "rb").read(1)
+        except PermissionError:
+            continue
+        raise AssertionError(f"read {name} of {pid}")
+    try:
+        os.listdir(f"/proc/{pid}/fd")
+    except PermissionError:
+        continue
+    raise AssertionError(f"read fd of {pid}")
+"""
+
+
+def test_the_same_user_cannot_look_into_a_role(running):
+    pids = [running.roles[name].pid for name in CHILDREN]
+    uid, gid = (running.vault.status()[ids].split()[0] for ids in ("Uid", "Gid"))
+    running.host.run("setpriv", "--reuid", uid, "--regid", gid, "--clear-groups",
+                     "/usr/bin/python3", "-c", ATTACH, *pids)
+    for pid in pids:
+        assert os.stat(f"/proc/{pid}/mem").st_uid == 0
+
+
+# --- where keys are ------------------------------------------------------------------------------
+
+P25519 = 2**255 - 19
+
+
+def x25519(scalar, point):
+    """RFC 7748's ladder, to know what no process but the vault may hold."""
+    k = int.from_bytes(scalar, "little") & ~7 & (2**254 - 1) | 2**254
+    x1 = int.from_bytes(point, "little") & (2**255 - 1)
+    x2, z2, x3, z3 = 1, 0, x1, 1
+    for bit in reversed(range(255)):
+        swap = k >> bit & 1
+        if swap:
+            x2, z2, x3, z3 = x3, z3, x2, z2
+        a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
+        da, cb = d * a % P25519, c * b % P25519
+        x3, z3 = (da + cb)**2 % P25519, x1 * (da - cb)**2 % P25519
+        aa, bb = a * a % P25519, b * b % P25519
+        x2, z2 = aa * bb % P25519, (aa - bb) * (aa + 121665 * (aa - bb)) % P25519
+        if swap:
+            x2, z2, x3, z3 = x3, z3, x2, z2
+    return (x2 * pow(z2, P25519 - 2, P25519) % P25519).to_bytes(32, "little")
+
+
+@pytest.fixture
+def pair(lab):
+    """Two tunnels with a psk, a session and traffic; each with its processes looked up."""
+    left, right = lab.host("a"), lab.host("b")
+    lab.link(left, right).address(["10.9.0.1/24"], ["10.9.0.2/24"])
+    a = AditTunnel(left, ["10.8.0.1/24"]).start()
+    b = AditTunnel(right, ["10.8.0.2/24"]).start()
+    psk = key()
+    a.add(b, "10.9.0.2:51820", psk)
+    b.add(a, "10.9.0.1:51820", psk)
+    ping(left, "10.8.0.2", count=5)
+    for tunnel in (a, b):
+        tunnel.roles = family(tunnel.process.pid)
+        tunnel.roles["starter"] = Role(tunnel.process.pid)
+        tunnel.psk = psk
+    return a, b
+
+
+def uapi(ifname, text, half_close=True):
+    """Say something to a socket and give all that comes back."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(RUN_TIMEOUT)
+        s.connect(str(SOCKETS / f"{ifname}.sock"))
+        try:
+            s.sendall(text.encode())
+            if half_close:
+                s.shutdown(socket.SHUT_WR)
+                return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it does not listen to what cannot become a request
+        return ""
+
+
+def test_keys_are_in_the_vault_alone(pair):
+    a, b = pair
+    secrets = {"private": base64.b64decode(a.private_key), "psk": base64.b64decode(a.psk)}
+    secrets["static-static"] = x25519(secrets["private"], base64.b64decode(b.public_key))
+    assert secrets["static-static"] == x25519(
+        base64.b64decode(b.private_key), base64.b64decode(a.public_key))
+
+    def only_the_vault_holds(names):
+        holders = {name: role.holds(secrets) for name, role in a.roles.items()}
+        assert holders.pop("vault") == names
+        assert {name: held for name, held in holders.items() if held} == {}
+
+    only_the_vault_holds(set(secrets))
+    # In and out again, whole and in error, finished and not: the monitor keeps nothing.
+    for verb in ("show", "showconf"):
+        config = a.host.run("wg", verb, a.ifname, *(["dump"] if verb == "show" else [])).out
+        assert a.private_key in config and a.psk in config
+    a.setconf(a.showconf())
+    a.host.run(*adit_command(), "syncconf", a.ifname, "/dev/stdin", input=a.showconf())
+    private, psk = secrets["private"].hex(), secrets["psk"].hex()
+    peer = base64.b64decode(b.public_key).hex()
+    request = f"set=1\nprivate_key={private}\npublic_key={peer}\npreshared_key={psk}\n"
+    assert uapi(a.ifname, request + "\n") == "errno=0\n\n"
+    assert uapi(a.ifname, request + "nonsense=1\n\n") == "errno=-22\n\n"
+    assert uapi(a.ifname, request + f"nonsense\nprivate_key={private}\n\n") == "errno=-71\n\n"
+    assert uapi(a.ifname, f"set=1\nprivate_key={private}00\n\n") == "errno=-22\n\n"
+    assert uapi(a.ifname, request) == ""
+    assert uapi(a.ifname, private * 5000) == ""
+    assert uapi(a.ifname, request + "x" * 300000) == ""
+    uapi(a.ifname, "get=1\n\n" * 3, half_close=False)
+    wait_until(lambda: a.roles["monitor"].kinds()["socket"] <= 11, 2, "clients are closed")
+    ping_until(a.host, "10.8.0.2", 5)
+    only_the_vault_holds(set(secrets))
+    # What is removed is gone from the vault as well.
+    a.wg_set("peer", b.public_key, "preshared-key", "/dev/null")
+    only_the_vault_holds({"private", "static-static"} if a.peers()[b.public_key].handshake
+                         else {"private"})
+    a.remove(b)
+    only_the_vault_holds({"private"})
+    a.wg_set("private-key", "/dev/null")
+    only_the_vault_holds(set())
+
+
+# --- the end -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ("starter",) + ROLES)
+def test_the_death_of_one_is_the_end_of_all(host, name):
+    for traffic in (False, True, False):
+        running = Running(host, new_name())
+        if traffic:
+            configure(running)
+        os.kill(running.everyone()[name].pid, signal.SIGKILL)
+        running.wait_gone()
+        code, said = running.process.wait(), running.process.output()
+        if name == "starter":
+            assert code == -signal.SIGKILL
+        else:
+            assert code > 0
+            assert f"the {name} died (signal 9, Killed)" in said
+            assert len(said.splitlines()) == 1, said
+
+
+@pytest.mark.parametrize("sig", (signal.SIGTERM, signal.SIGINT))
+@pytest.mark.parametrize("whom", ("starter", "monitor", "everyone"))
+def test_a_signal_ends_it_in_good_order(running, sig, whom):
+    configure(running)
+    if whom == "everyone":  # as a service manager or a terminal does, children first
+        for name in (*CHILDREN, "monitor", "starter"):
+            os.kill(running.everyone()[name].pid, sig)
+    else:
+        os.kill(running.everyone()[whom].pid, sig)
+    running.wait_gone()
+    assert running.process.wait() == 0
+    assert running.process.output() == ""
+
+
+def test_deleting_the_interface_or_the_socket_ends_it(host):
+    for _ in range(3):
+        running = Running(host, new_name())
+        configure(running)
+        host.run("ip", "link", "del", running.ifname)
+        running.wait_gone()
+        assert running.process.wait() == 0, running.process.output()
+        assert "the interface was deleted" in running.process.output()
+    running = Running(host, new_name())
+    running.socket.unlink()
+    running.wait_gone()
+    assert running.process.wait() == 0
+    assert "socket was removed" in running.process.output()
+
+
+# --- the start -----------------------------------------------------------------------------------
+
+
+def test_a_second_instance_is_refused(lab, running):
+    configure(running)
+    before = running.host.run("wg", "showconf", running.ifname).out
+    for host in (running.host, lab.host("other")):
+        for words in (["run", running.ifname], ["-f", running.ifname], [running.ifname]):
+            result = host.run(*adit_command(), *words, check=False)
+            assert result.code != 0
+            assert "a tunnel of this name is running already" in result.err
+            assert running.ifname in result.err and len(result.err.splitlines()) == 1
+        assert host is running.host or ifname_of(host) == []
+    assert running.host.run("wg", "showconf", running.ifname).out == before
+    assert running.interface_exists() and all(
+        role.alive() for role in running.everyone().values())
+
+
+def ifname_of(host):
+    return [line.split(":")[1].strip() for line in host.run("ip", "-o", "link").out.splitlines()
+            if ": ap" in line]
+
+
+def test_an_interface_that_exists_is_refused(host):
+    ifname = new_name()
+    host.run("ip", "link", "add", ifname, "type", "bridge")
+    result = host.run(*adit_command(), "run", ifname, check=False)
+    assert result.code != 0 and "one of this name exists already" in result.err
+    assert not (SOCKETS / f"{ifname}.sock").exists()
+    assert f"{ifname}:" in host.run("ip", "-o", "link").out
+
+
+@pytest.mark.parametrize("ifname", ("a" * 16, "a/b", "..", ".", "a b", "", "ä", "a:b", "%d"))
+def test_a_bad_name_is_refused(host, ifname):
+    for words in (["run", ifname], [ifname]):
+        result = host.run(*adit_command(), *words, check=False)
+        assert result.code != 0 and "cannot be an interface name" in result.err
+
+
+def test_only_root_may(host):
+    for words in (["run", "ap0"], ["ap0"]):
+        result = host.run("setpriv", "--reuid", NOBODY, "--clear-groups", *adit_command(), *words,
+                          check=False)
+        assert result.code != 0 and "only root" in result.err
+    result = host.run("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin",
+                      *adit_command(), "run", "ap0", check=False)
+    assert result.code != 0 and "Operation not permitted" in result.err
+
+
+def detached(host, ifname, *env, **options):
+    """Run `adit IFNAME`; it must come back, and hold nothing of ours."""
+    return subprocess.run(host.argv(["env", *env, *adit_command(), ifname]), capture_output=True,
+                          text=True, timeout=5, stdin=subprocess.DEVNULL, **options)
+
+
+def starter_of(host, ifname):
+    for pid in host.pids():
+        try:
+            name = Role(pid).proc("comm").read_text().strip()
+            words = Role(pid).proc("cmdline").read_text().split("\0")
+        except FileNotFoundError:
+            continue
+        if name == "adit-monitor" and ifname in words:
+            return int(Role(pid).status()["PPid"])
+    raise AssertionError(f"no starter of {ifname}")
+
+
+def test_detached_it_returns_when_usable(host):
+    for _ in range(3):
+        ifname = new_name()
+        read_end, write_end = os.pipe()
+        done = detached(host, ifname, pass_fds=[write_end])
+        os.close(write_end)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert host.run("wg", "set", ifname, "listen-port", 0).code == 0
+        assert host.run("ip", "link", "show", ifname).code == 0
+        assert select.select([read_end], [], [], 1)[0], "a pipe of the caller is still open"
+        os.close(read_end)
+        starter = Role(starter_of(host, ifname))
+        status = starter.proc("stat").read_text().rpartition(")")[2].split()
+        assert int(status[3]) == starter.pid, "a session of its own"
+        assert status[4] == "0", "no terminal"
+        assert os.readlink(starter.proc("cwd")) == "/"
+        os.kill(starter.pid, signal.SIGTERM)
+        wait_until(lambda: not starter.alive() and ifname not in ifname_of(host), 1, "it ends")
+        assert not (SOCKETS / f"{ifname}.sock").exists()
+
+
+def test_detached_it_says_why_it_failed(host):
+    ifname = new_name()
+    host.run("ip", "link", "add", ifname, "type", "bridge")
+    done = detached(host, ifname)
+    assert done.returncode != 0 and "one of this name exists already" in done.stderr
+
+
+def test_the_environment_of_wireguard_go(host):
+    name = new_name()
+    running = Running(host, name, [*adit_command(), name], ["WG_PROCESS_FOREGROUND=1"])
+    running.process.stop()
+    for level, loud in (("verbose", True), ("debug", True), ("error", False), ("silent", False),
+                        ("", False)):
+        running = Running(host, new_name(), env=[f"LOG_LEVEL={level}"])
+        uapi(running.ifname, "set=1\nx=1\n\n")
+        os.kill(running.vault.pid, signal.SIGKILL)
+        running.wait_gone()
+        said = running.process.output()
+        assert ("offloads" in said) == loud
+        assert ("the vault died" in said) == (level != "silent")
+        assert level != "silent" or said == ""
+
+
+def test_log_level_and_detaching(host):
+    """As with wireguard-go, stderr stays only for one who wants to read it."""
+    name = new_name()
+    assert detached(host, name, "LOG_LEVEL=silent").returncode == 0
+    os.kill(starter_of(host, name), signal.SIGTERM)
+
+
+HAND_DOWN = """
+import fcntl, os, socket, struct, sys
+name, path, *argv = sys.argv[1:]
+tun = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH22x", name.encode(), 0x1001))
+listener = socket.socket(socket.AF_UNIX)
+os.makedirs(os.path.dirname(path), exist_ok=True)
+listener.bind(path)
+listener.listen()
+os.dup2(tun, 40); os.dup2(listener.fileno(), 41)
+os.environ.update(WG_TUN_FD="40", WG_UAPI_FD="41")
+os.execvp(argv[0], argv)
+"""
+
+
+@pytest.mark.parametrize("words", (["run"], ["-f"]))
+def test_descriptors_may_be_handed_down(host, words):
+    name = new_name()
+    running = Running(host, name, [
+        "/usr/bin/python3", "-c", HAND_DOWN, name, SOCKETS / f"{name}.sock", *adit_command(),
+        *words, name])
+    configure(running)
+    assert running.datapath.kinds() == {"socket": 4, "/dev/net/tun": 1}
+    assert running.vault.descriptors()[0] == "/dev/null"
+    assert running.monitor.descriptors()[0] == "/dev/null"
+    running.process.stop()
+    running.wait_gone()
+
+
+def test_bad_descriptors_are_refused(host):
+    for variable, value in (("WG_TUN_FD", "40"), ("WG_TUN_FD", "0"), ("WG_UAPI_FD", "40"),
+                            ("WG_UAPI_FD", "0"), ("WG_TUN_FD", "x"), ("WG_UAPI_FD", "-7")):
+        done = host.run("env", f"{variable}={value}", *adit_command(), "run", new_name(),
+                        check=False, timeout=5)
+        assert done.code != 0 and done.err, variable
+        assert variable in done.err, done.err
+
+
+def test_closed_standard_descriptors_do_no_harm(host):
+    name = new_name()
+    running = Running(host, name, [
+        "sh", "-c", f"exec {' '.join(adit_command())} run {name} <&- >&- 2>&-"])
+    configure(running)
+    for role in ROLES:
+        held = running.roles[role].descriptors()
+        assert held[0] == held[1] == held[2] == "/dev/null"
+    uapi(name, "set=1\nx=1\n\n" * 10)  # something to complain of
+    assert "listen_port=" in uapi(name, "get=1\n\n")
+    running.process.stop()
+    running.wait_gone()
+
+
+@pytest.mark.parametrize("abstract", (False, True))
+def test_the_service_manager_is_told(host, tmp_path, abstract):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        # an abstract name belongs to a network namespace
+        if abstract:
+            pytest.importorskip("ctypes")
+            libc = ctypes.CDLL(None, use_errno=True)
+            ours = os.open("/proc/self/ns/net", os.O_RDONLY)
+            theirs = os.open(f"/run/netns/{host.namespace}", os.O_RDONLY)
+            assert libc.setns(theirs, 0) == 0
+            try:
+                listener.close()
+                listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                listener.bind("\0adit-test")
+            finally:
+                assert libc.setns(ours, 0) == 0
+                os.close(ours)
+                os.close(theirs)
+            path = "@adit-test"
+        else:
+            path = str(tmp_path / "notify")
+            listener.bind(path)
+        listener.settimeout(5)
+        running = Running(host, new_name(), env=[f"NOTIFY_SOCKET={path}"])
+        assert listener.recv(100) == b"READY=1"
+        listener.settimeout(0.1)
+        running.process.stop()
+        with pytest.raises(TimeoutError):
+            listener.recv(100)  # a failed start is not announced, nor is one announced twice
+
+
+def test_a_stale_socket_is_replaced(host):
+    name = new_name()
+    with socket.socket(socket.AF_UNIX) as s:
+        SOCKETS.mkdir(exist_ok=True)
+        s.bind(str(SOCKETS / f"{name}.sock"))
+    running = Running(host, name)
+    os.kill(running.starter.pid, signal.SIGSTOP)  # kill all at once: nobody cleans up
+    for role in (*CHILDREN, "monitor"):
+        os.kill(running.roles[role].pid, signal.SIGSTOP)
+    for role in running.everyone().values():
+        os.kill(role.pid, signal.SIGKILL)
+    wait_until(lambda: not running.interface_exists(), 1, "the interface is gone")
+    assert running.socket.exists()
+    running.process.wait()
+    Running(host, name)
+
+
+def test_the_socket_is_for_root(running):
+    folder, file = os.stat(SOCKETS), os.stat(running.socket)
+    assert (folder.st_uid, stat.S_IMODE(folder.st_mode)) == (0, 0o755)
+    assert (file.st_uid, stat.S_IMODE(file.st_mode)) == (0, 0o700) and stat.S_ISSOCK(file.st_mode)
+    done = running.host.run("setpriv", "--reuid", NOBODY, "--clear-groups", "wg", "show",
+                            running.ifname, check=False)
+    assert done.code != 0
+
+
+# --- at rest -------------------------------------------------------------------------------------
+
+
+def test_an_idle_tunnel_sleeps(running):
+    configure(running)
+    # A new interface solicits routers, which is traffic; and the monitor looks at changed routes.
+    running.host.sysctl(**{f"net__ipv6__conf__{running.ifname}__disable_ipv6": 1})
+    time.sleep(2)
+    for _ in range(4):  # other tunnels that end meanwhile wake the monitor: it sees their sockets go
+        before = {name: role.switches() for name, role in running.everyone().items()}
+        time.sleep(4)
+        woken = {name: role.switches() - before[name] for name, role in running.everyone().items()}
+        if not any(woken.values()):
+            return
+    raise AssertionError(f"woken within 4 s: {woken}")
