@@ -68,7 +68,7 @@ void device_free(struct device *d)
 {
 	if (!d)
 		return;
-	for (uint32_t id = 0; id < d->end_id; id++)
+	for (uint32_t id = 0; d->peers && id < d->end_id; id++)
 		device_remove_peer(d, id);
 	free(d->peers);
 	map_deinit(&d->by_key);
@@ -119,8 +119,7 @@ static uint64_t random_jitter(struct device *d)
 	return (uint64_t)r * REKEY_TIMEOUT_JITTER_MAX_NS >> 32;
 }
 
-/* --- receiver indices: random, unique, one a handshake, kept by its keypair ----------------------
- */
+/* --- receiver indices: random, unique, one a handshake, kept by its keypair  */
 
 static uint32_t index_new(struct device *d, const struct peer *peer)
 {
@@ -144,8 +143,7 @@ static void forget_handshake(struct device *d, struct peer *peer)
 	noise_clear(&peer->handshake);
 }
 
-/* --- configuration -------------------------------------------------------------------------------
- */
+/* --- configuration --------------------------------------------------- */
 
 void device_set_public_key(struct device *d, const uint8_t public_key[KEY_LEN])
 {
@@ -259,8 +257,7 @@ void device_set_up(struct device *d, bool up, uint64_t now_ns)
 	}
 }
 
-/* --- sending handshake messages ------------------------------------------------------------------
- */
+/* --- sending handshake messages -------------------------------------- */
 
 static void emit_handshake(struct device *d, struct peer *peer, void *message, size_t len,
 	bool forget_source, uint64_t now_ns)
@@ -356,8 +353,7 @@ static void send_response(
 	wipe(ephemeral, sizeof(ephemeral));
 }
 
-/* --- receiving handshake messages ----------------------------------------------------------------
- */
+/* --- receiving handshake messages ------------------------------------ */
 
 static enum drop consume_initiation(
 	struct device *d, const struct event *event, struct device_time time)
@@ -497,8 +493,7 @@ void device_handle_event(
 	}
 }
 
-/* --- timers --------------------------------------------------------------------------------------
- */
+/* --- timers ---------------------------------------------------------- */
 
 static void retransmit(struct device *d, struct peer *peer, struct device_time time)
 {

@@ -17,8 +17,8 @@ enum control_type {
 	CONTROL_SEND_COOKIE_REPLY,  /* to the endpoint; no peer is involved */
 	CONTROL_INSTALL_KEYPAIR,    /* the endpoint is where the handshake message came from */
 	CONTROL_CLEAR_KEYPAIRS,	    /* forget all session keys of the peer */
-	CONTROL_EXPIRE_SENDING, /* keypairs there are send no more (our private key changed) */
-	CONTROL_SEND_KEEPALIVE, /* or what is staged */
+	CONTROL_EXPIRE_SENDING,	    /* keypairs there are send no more (our private key changed) */
+	CONTROL_SEND_KEEPALIVE,	    /* or what is staged */
 	CONTROL_PURGE_STAGED,
 };
 

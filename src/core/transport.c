@@ -76,7 +76,7 @@ void transport_free(struct transport *t)
 {
 	if (!t)
 		return;
-	for (uint32_t id = 0; id < t->end_id; id++)
+	for (uint32_t id = 0; t->peers && id < t->end_id; id++)
 		transport_remove_peer(t, id);
 	free(t->peers);
 	allowedips_free(t->allowedips);
@@ -122,8 +122,7 @@ static void add_bytes(_Atomic uint64_t *counter, uint64_t bytes)
 	atomic_fetch_add_explicit(counter, bytes, memory_order_relaxed);
 }
 
-/* --- configuration -------------------------------------------------------------------------------
- */
+/* --- configuration --------------------------------------------------- */
 
 void transport_set_public_key(struct transport *t, const uint8_t public_key[KEY_LEN])
 {
@@ -218,8 +217,7 @@ struct allowedips *transport_allowedips(struct transport *t)
 	return t->allowedips;
 }
 
-/* --- out -----------------------------------------------------------------------------------------
- */
+/* --- out ------------------------------------------------------------- */
 
 static void flush_out(struct transport *t)
 {
@@ -399,8 +397,7 @@ void transport_encrypt(struct transport *t, struct batch *packets, uint64_t now_
 	flush_out(t);
 }
 
-/* --- in ------------------------------------------------------------------------------------------
- */
+/* --- in -------------------------------------------------------------- */
 
 static void roam(struct transport_peer *peer, const struct endpoint *endpoint)
 {
@@ -521,8 +518,7 @@ void transport_decrypt(struct transport *t, struct batch *datagrams, uint64_t no
 	flush_out(t);
 }
 
-/* --- what the device wants -----------------------------------------------------------------------
- */
+/* --- what the device wants ------------------------------------------- */
 
 static void send_handshake(struct transport *t, struct transport_peer *peer,
 	const struct control_handshake *handshake, uint64_t now_ns)

@@ -32,8 +32,7 @@ struct datapath {
 
 static struct datapath dp; /* one a process */
 
-/* --- what the transport wants done ---------------------------------------------------------------
- */
+/* --- what the transport wants done ----------------------------------- */
 
 static void send_datagrams(void *ctx, struct batch *datagrams)
 {
@@ -75,8 +74,7 @@ static void emit(void *ctx, const struct event *event)
 		role_fail("engine", r);
 }
 
-/* --- the engine ----------------------------------------------------------------------------------
- */
+/* --- the engine ------------------------------------------------------ */
 
 static bool control_is_valid(const struct control *control)
 {
@@ -112,8 +110,7 @@ static void serve_engine(void)
 		role_fail("engine", r);
 }
 
-/* --- the monitor ---------------------------------------------------------------------------------
- */
+/* --- the monitor ----------------------------------------------------- */
 
 static int set_sockets(const struct request *request, int fds[2])
 {
@@ -243,8 +240,7 @@ static void serve_monitor(void)
 	}
 }
 
-/* --- packets -------------------------------------------------------------------------------------
- */
+/* --- packets --------------------------------------------------------- */
 
 /* Returns whether there was anything. */
 static bool pump_tun(void)

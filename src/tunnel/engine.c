@@ -42,8 +42,7 @@ struct engine {
 
 static struct engine engine; /* one a process; large, so not on the stack */
 
-/* --- the vault -----------------------------------------------------------------------------------
- */
+/* --- the vault ------------------------------------------------------- */
 
 static int ask_vault(enum vault_request_type type, uint32_t peer_id, const uint8_t *point,
 	uint8_t ck[HASH_LEN], uint8_t *ret_tau, uint8_t ret_key[KEY_LEN])
@@ -92,8 +91,7 @@ static int mix_psk(void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t re
 	return ask_vault(VAULT_MIX_PSK, peer_id, NULL, ck, ret_tau, ret_key);
 }
 
-/* --- the datapath --------------------------------------------------------------------------------
- */
+/* --- the datapath ---------------------------------------------------- */
 
 static void keep_notice(const struct event *event)
 {
@@ -199,8 +197,7 @@ static void handle_events(void)
 	}
 }
 
-/* --- the monitor ---------------------------------------------------------------------------------
- */
+/* --- the monitor ----------------------------------------------------- */
 
 static int handle_request(const struct request *request)
 {
@@ -247,8 +244,7 @@ static void serve_monitor(void)
 		role_fail("monitor", r);
 }
 
-/* --- time ----------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------ */
 
 static uint64_t time_asleep_ns(void)
 {

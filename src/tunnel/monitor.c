@@ -69,15 +69,14 @@ static noreturn void end(int status)
 	exit(status);
 }
 
-/* --- start ---------------------------------------------------------------------------------------
- */
+/* --- start ----------------------------------------------------------- */
 
 /* The number in an environment variable, or -1. */
 static int fd_from_environment(const char *name)
 {
 	const char *text = getenv(name);
 
-	return text && *text ? atoi(text) : -1;
+	return text && *text ? (int)strtol(text, NULL, 10) : -1;
 }
 
 static void open_tun(void)
@@ -205,8 +204,7 @@ static void start(const char *ifname)
 		fail("cannot start", -ENOMEM);
 }
 
-/* --- watch ---------------------------------------------------------------------------------------
- */
+/* --- watch ----------------------------------------------------------- */
 
 static noreturn void end_without_interface(void)
 {

@@ -80,8 +80,7 @@ void settings_free(struct settings *s)
 	free(s);
 }
 
-/* --- talking to the others -----------------------------------------------------------------------
- */
+/* --- talking to the others ------------------------------------------- */
 
 static int tell(int fd, const struct request *request)
 {
@@ -134,8 +133,7 @@ static int ask_vault(struct settings *s, enum vault_request_type type, uint32_t 
 	return r;
 }
 
-/* --- the device ----------------------------------------------------------------------------------
- */
+/* --- the device ------------------------------------------------------ */
 
 static int hand_over_sockets(struct settings *s)
 {
@@ -250,8 +248,7 @@ static int apply_private_key(struct settings *s, const struct config *config)
 	return r == 0 ? tell_engine_later(s, &request) : r;
 }
 
-/* --- peers ---------------------------------------------------------------------------------------
- */
+/* --- peers ----------------------------------------------------------- */
 
 static int add_peer(struct settings *s, const uint8_t public_key[KEY_LEN], uint32_t *ret_id)
 {
@@ -362,8 +359,7 @@ int settings_apply(struct settings *s, const struct config *config)
 	return r == 0 ? settle(s) : r;
 }
 
-/* --- collecting ----------------------------------------------------------------------------------
- */
+/* --- collecting ------------------------------------------------------ */
 
 static int collect_routing(struct settings *s, uint32_t id, struct config_peer *peer)
 {
@@ -435,8 +431,7 @@ int settings_collect(struct settings *s, struct config *ret_config)
 	return r;
 }
 
-/* --- the interface -------------------------------------------------------------------------------
- */
+/* --- the interface --------------------------------------------------- */
 
 static int announce_link(struct settings *s)
 {

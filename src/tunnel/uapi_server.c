@@ -151,8 +151,7 @@ void uapi_server_free(struct uapi_server *server)
 	free(server);
 }
 
-/* --- requests ------------------------------------------------------------------------------------
- */
+/* --- requests -------------------------------------------------------- */
 
 static int answer_get(struct client *client, struct settings *settings)
 {
@@ -206,8 +205,7 @@ static int answer(struct client *client, struct settings *settings, bool *ret_ba
 	return r;
 }
 
-/* --- clients -------------------------------------------------------------------------------------
- */
+/* --- clients --------------------------------------------------------- */
 
 /* Returns false when the client is done with. */
 static bool write_out(struct client *client)
