@@ -23,6 +23,12 @@ struct endpoint {
 };
 static_assert(sizeof(struct endpoint) == 44, "crosses processes");
 
+/* For what another process says: whether the family is one of those above. */
+static inline bool endpoint_is_valid(const struct endpoint *endpoint)
+{
+	return endpoint->family == 0 || endpoint->family == AF_INET || endpoint->family == AF_INET6;
+}
+
 /* Whether the remote sides (family, address, port, scope) are the same. */
 static inline bool endpoint_same_remote(const struct endpoint *a, const struct endpoint *b)
 {
@@ -48,6 +54,12 @@ static_assert(sizeof(struct prefix) == 20, "crosses processes");
 static inline unsigned address_bits(uint16_t family)
 {
 	return family == AF_INET ? 32 : 128;
+}
+
+static inline bool prefix_is_valid(const struct prefix *prefix)
+{
+	return (prefix->family == AF_INET || prefix->family == AF_INET6) &&
+	       prefix->cidr <= address_bits(prefix->family);
 }
 
 enum {

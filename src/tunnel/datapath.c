@@ -83,10 +83,14 @@ static bool control_is_valid(const struct control *control)
 		return false;
 	switch ((enum control_type)control->type) {
 	case CONTROL_SEND_HANDSHAKE:
-		return control->handshake.len <= sizeof(control->handshake.message);
+		return control->handshake.len <= sizeof(control->handshake.message) &&
+		       endpoint_is_valid(&control->handshake.endpoint);
 	case CONTROL_SEND_COOKIE_REPLY:
 		return control->handshake.len == sizeof(struct message_cookie_reply) &&
-		       control->handshake.endpoint.family != 0;
+		       control->handshake.endpoint.family != 0 &&
+		       endpoint_is_valid(&control->handshake.endpoint);
+	case CONTROL_INSTALL_KEYPAIR:
+		return endpoint_is_valid(&control->keypair.endpoint);
 	default:
 		return true;
 	}
@@ -205,13 +209,19 @@ static int handle_request(const struct request *request, int fds[2])
 	return -EPROTO;
 }
 
-static bool request_is_valid(const struct request *request)
+static bool request_is_valid(const struct request *request, const int fds[2])
 {
-	return request->peer_id < MAX_PEERS &&
-	       ((request->type != REQUEST_ADD_ALLOWED_IP &&
-			request->type != REQUEST_REMOVE_ALLOWED_IP) ||
-		       ((request->prefix.family == AF_INET || request->prefix.family == AF_INET6) &&
-			       request->prefix.cidr <= address_bits(request->prefix.family)));
+	if (request->peer_id >= MAX_PEERS || (fds[0] >= 0 && request->type != REQUEST_SET_SOCKETS))
+		return false;
+	switch ((enum request_type)request->type) {
+	case REQUEST_ADD_ALLOWED_IP:
+	case REQUEST_REMOVE_ALLOWED_IP:
+		return prefix_is_valid(&request->prefix);
+	case REQUEST_SET_ENDPOINT:
+		return endpoint_is_valid(&request->endpoint);
+	default:
+		return true;
+	}
 }
 
 static void serve_monitor(void)
@@ -230,7 +240,7 @@ static void serve_monitor(void)
 			_exit(0);
 		if (r < 0)
 			role_fail("monitor", r);
-		if (!request_is_valid(&request))
+		if (!request_is_valid(&request, fds))
 			role_fail("bad request", -EPROTO);
 		if (request.type == REQUEST_REMOVE_PEER)
 			serve_engine();

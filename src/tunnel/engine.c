@@ -111,8 +111,8 @@ static void take_event(const struct event *event, uint64_t now_ns)
 {
 	if (event->type < EVENT_HANDSHAKE_MESSAGE || event->type > EVENT_KEYPAIR_GONE ||
 		event->peer_id >= MAX_PEERS || event->len > sizeof(event->message) ||
-		(event->type == EVENT_HANDSHAKE_MESSAGE && event->endpoint.family != AF_INET &&
-			event->endpoint.family != AF_INET6))
+		!endpoint_is_valid(&event->endpoint) ||
+		(event->type == EVENT_HANDSHAKE_MESSAGE && event->endpoint.family == 0))
 		role_fail("bad event", -EPROTO);
 	if (event->type != EVENT_HANDSHAKE_MESSAGE) {
 		keep_notice(event);

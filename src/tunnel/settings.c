@@ -371,11 +371,15 @@ static int collect_routing(struct settings *s, uint32_t id, struct config_peer *
 		r = ipc_call(s->links.datapath, &request, sizeof(request), &report, sizeof(report));
 		if (r < 0)
 			return r;
-		if (!report.exists || report.num_prefixes > REPORT_PREFIXES)
+		if (!report.exists || report.num_prefixes > REPORT_PREFIXES ||
+			!endpoint_is_valid(&report.endpoint))
 			return -EPROTO;
 		peer->endpoint = report.endpoint;
-		for (uint32_t i = 0; i < report.num_prefixes && r == 0; i++)
+		for (uint32_t i = 0; i < report.num_prefixes && r == 0; i++) {
+			if (!prefix_is_valid(&report.prefixes[i]))
+				return -EPROTO;
 			r = config_peer_add_allowed_ip(peer, &report.prefixes[i], false);
+		}
 		request.cursor = report.next_cursor;
 	} while (r == 0 && report.next_peer_id == id);
 	return r;
@@ -499,7 +503,9 @@ int settings_check_sources(struct settings *s)
 		if (!is_active(s, id, now_ns))
 			continue;
 		r = ipc_call(s->links.datapath, &request, sizeof(request), &report, sizeof(report));
-		if (r < 0 || !report.exists ||
+		if (r == 0 && !endpoint_is_valid(&report.endpoint))
+			r = -EPROTO;
+		if (r < 0 || !report.exists || report.endpoint.family == 0 ||
 			bytes_are_zero(report.endpoint.local, sizeof(report.endpoint.local)))
 			continue;
 		ifindex = link_route_ifindex(s->link, &report.endpoint, true, s->fwmark);

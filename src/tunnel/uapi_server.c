@@ -27,6 +27,7 @@ struct client {
 	struct text out; /* replies */
 	size_t out_done; /* bytes of out that are written */
 	uint64_t served; /* when it was last served: the server's count */
+	bool more;	 /* there may be another request in `in` */
 };
 
 struct uapi_server {
@@ -153,6 +154,12 @@ void uapi_server_free(struct uapi_server *server)
 
 /* --- requests -------------------------------------------------------- */
 
+/* Whether this error of settings ends the tunnel: a neighbour is gone, or talks nonsense. */
+static bool is_fatal(int error)
+{
+	return error == -EPIPE || error == -EPROTO;
+}
+
 static int answer_get(struct client *client, struct settings *settings)
 {
 	struct config config = {0};
@@ -163,7 +170,7 @@ static int answer_get(struct client *client, struct settings *settings)
 	else
 		uapi_write_get_reply(&client->out, &config);
 	config_deinit(&config);
-	return r == -EPIPE ? r : 0;
+	return is_fatal(r) ? r : 0;
 }
 
 static int answer_set(struct client *client, size_t len, struct settings *settings)
@@ -172,36 +179,36 @@ static int answer_set(struct client *client, size_t len, struct settings *settin
 	unsigned line;
 	int r = uapi_parse_set(client->in.data, len, &config, &line);
 
-	if (r < 0)
+	if (r < 0) {
 		log_error("UAPI: line %u of a set request: %s", line, strerror(-r));
-	else
-		r = settings_apply(settings, &config);
+		uapi_write_errno(&client->out, r);
+		return 0;
+	}
+	r = settings_apply(settings, &config);
 	uapi_write_errno(&client->out, r);
 	config_deinit(&config);
-	return r == -EPIPE ? r : 0;
+	return is_fatal(r) ? r : 0;
 }
 
-/* Answer every complete request there is. Returns an error that ends the tunnel; sets *ret_bad when
+/* Answer one request if it is complete. Returns an error that ends the tunnel; sets *ret_bad when
  * what the client says cannot become a request. */
 static int answer(struct client *client, struct settings *settings, bool *ret_bad)
 {
 	enum uapi_operation operation;
-	ssize_t len;
-	int r = 0;
+	ssize_t len = uapi_find_request(client->in.data, client->in.len, &client->scan, &operation);
+	int r;
 
-	while (client->in.len && r == 0) {
-		len = uapi_find_request(client->in.data, client->in.len, &client->scan, &operation);
-		if (len <= 0) {
-			*ret_bad = len < 0;
-			break;
-		}
-		r = operation == UAPI_GET ? answer_get(client, settings)
-					  : answer_set(client, (size_t)len, settings);
-		client->in.len -= (size_t)len;
-		memmove(client->in.data, client->in.data + len, client->in.len);
-		wipe(client->in.data + client->in.len, (size_t)len);
-		client->scan = 0;
-	}
+	*ret_bad = len < 0;
+	client->more = false;
+	if (len <= 0)
+		return 0;
+	r = operation == UAPI_GET ? answer_get(client, settings)
+				  : answer_set(client, (size_t)len, settings);
+	client->in.len -= (size_t)len;
+	memmove(client->in.data, client->in.data + len, client->in.len);
+	wipe(client->in.data + client->in.len, (size_t)len);
+	client->scan = 0;
+	client->more = client->in.len > 0;
 	return r;
 }
 
@@ -242,11 +249,13 @@ static int client_dispatch(struct client *client, struct settings *settings, sho
 	bool alive = true, bad = false;
 	int r = 0;
 
-	if (revents & (POLLIN | POLLHUP | POLLERR)) {
+	if (revents & (POLLIN | POLLHUP | POLLERR))
 		alive = read_in(client);
+	/* One request a turn, and the next when the reply is on its way: a client keeps us neither
+	 * from the others nor in memory. */
+	if (alive && write_out(client) && client->out.len == 0)
 		r = answer(client, settings, &bad);
-	}
-	if (client->out.failed || !write_out(client) || !alive || bad)
+	if (!alive || bad || client->out.failed || !write_out(client))
 		client_close(client);
 	return r;
 }
@@ -306,8 +315,8 @@ unsigned uapi_server_pollfds(const struct uapi_server *server, struct pollfd *re
 		const struct client *client = &server->clients[i];
 
 		/* a client that does not read its replies is not read either */
-		ret_fds[num++] = (struct pollfd){
-			.fd = client->fd, .events = client->out.len ? POLLOUT : POLLIN};
+		ret_fds[num++] = (struct pollfd){.fd = client->fd,
+			.events = client->out.len || client->more ? POLLOUT : POLLIN};
 	}
 	return num;
 }

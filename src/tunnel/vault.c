@@ -72,11 +72,14 @@ static void serve(struct keyring *keyring, int fd,
 		wipe(&reply, sizeof(reply));
 		reply.error = r;
 	}
-	r = ipc_send(fd, &reply, sizeof(reply));
+	/* a neighbour that asks and does not listen must not keep us from the other */
+	r = ipc_try_send(fd, &reply, sizeof(reply));
 	wipe(&request, sizeof(request));
 	wipe(&reply, sizeof(reply));
-	if (r < 0)
+	if (r == -EPIPE)
 		_exit(0);
+	if (r < 0)
+		role_fail("reply", r);
 }
 
 void vault_main(void)

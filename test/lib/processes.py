@@ -43,8 +43,13 @@ class Role:
 
     def descriptors(self):
         """Number -> what it is: a path, or "socket" or another kind without its number."""
-        return {int(entry.name): re.sub(r":\[\d+\]$", "", os.readlink(entry))
-                for entry in self.proc("fd").iterdir()}
+        found = {}
+        for entry in self.proc("fd").iterdir():
+            try:
+                found[int(entry.name)] = re.sub(r":\[\d+\]$", "", os.readlink(entry))
+            except FileNotFoundError:
+                pass  # closed since
+        return found
 
     def kinds(self):
         return collections.Counter(

@@ -511,7 +511,8 @@ def test_a_stale_socket_is_replaced(host):
         os.kill(running.roles[role].pid, signal.SIGSTOP)
     for role in running.everyone().values():
         os.kill(role.pid, signal.SIGKILL)
-    wait_until(lambda: not running.interface_exists(), 1, "the interface is gone")
+    wait_until(lambda: not running.interface_exists() and not any(
+        role.alive() for role in running.everyone().values()), 1, "all are gone")
     assert running.socket.exists()
     running.process.wait()
     Running(host, name)

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A neighbour may be compromised: a role that is told nonsense ends. This program is monitor and
+ * the other neighbours of one role at a time, which role_start() makes a real process of itself.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "net/tun.h"
+#include "tunnel/ipc.h"
+#include "tunnel/role.h"
+#include "tunnel/sandbox.h"
+#include "tunnel/status_map.h"
+
+enum { END_TIMEOUT_MS = 5000, FLOOD = 200000 };
+
+/* A role under test, and our end of each of its sockets. */
+struct subject {
+	pid_t pid;
+	int monitor, first, second; /* in the order of ipc.h */
+};
+
+static void make_pair(int *ret_ours, int *ret_theirs)
+{
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	*ret_ours = ends[0];
+	*ret_theirs = ends[1];
+}
+
+static struct subject start(enum role role)
+{
+	struct subject s = {.first = -1, .second = -1};
+	int fds[4] = {-1, -1, -1, -1};
+	unsigned num = 0;
+	struct ack ack;
+
+	make_pair(&s.monitor, &fds[num++]);
+	make_pair(&s.first, &fds[num++]);
+	if (role == ROLE_ENGINE)
+		make_pair(&s.second, &fds[num++]);
+	if (role != ROLE_VAULT)
+		fds[num++] = status_create();
+	if (role == ROLE_DATAPATH) {
+		struct tun_features features;
+
+		fds[num++] = tun_create("roles0", &features);
+	}
+	for (unsigned i = 0; i < num; i++)
+		assert_true(fds[i] >= 0);
+	s.pid = role_start(role, "roles0", fds, num);
+	assert_true(s.pid > 0);
+	for (unsigned i = 0; i < num; i++)
+		close(fds[i]);
+	assert_int_equal(ipc_receive(s.monitor, &ack, sizeof(ack)), 0);
+	assert_int_equal(ack.type, ACK_READY);
+	return s;
+}
+
+static void stop(struct subject *s)
+{
+	close(s->monitor);
+	close(s->first);
+	if (s->second >= 0)
+		close(s->second);
+}
+
+/* The exit status of a role that must end by itself. */
+static int await_end(struct subject *s)
+{
+	int status;
+
+	for (int i = 0; i < END_TIMEOUT_MS; i++) {
+		pid_t pid = waitpid(s->pid, &status, WNOHANG);
+
+		if (pid == s->pid) {
+			stop(s);
+			assert_true(WIFEXITED(status)); /* not killed: it has checked */
+			return WEXITSTATUS(status);
+		}
+		poll(NULL, 0, 1);
+	}
+	kill(s->pid, SIGKILL);
+	fail_msg("it did not end");
+	return -1;
+}
+
+enum which { MONITOR, FIRST, SECOND };
+
+static int socket_of(const struct subject *s, enum which which)
+{
+	return which == MONITOR ? s->monitor : which == FIRST ? s->first : s->second;
+}
+
+static void ends_on(
+	enum role role, enum which which, const void *message, size_t len, const char *what)
+{
+	struct subject s = start(role);
+	int r = ipc_send(socket_of(&s, which), message, len);
+
+	assert_int_equal(r, 0);
+	if (await_end(&s) == 0)
+		fail_msg("the %s took %s for the end", role_name(role), what);
+}
+
+/* Messages of the wrong size, and with a descriptor, on a socket where len is right. */
+static void ends_on_wrong_sizes(enum role role, enum which which, size_t len)
+{
+	static uint8_t zero[4096];
+	const size_t sizes[] = {1, 4, len - 1, len + 1, sizeof(zero)};
+	struct subject s;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		ends_on(role, which, zero, sizes[i], "a wrong size");
+	s = start(role);
+	assert_int_equal(ipc_send_fds(socket_of(&s, which), zero, len, (int[]){2}, 1), 0);
+	assert_int_not_equal(await_end(&s), 0);
+	s = start(role);
+	close(socket_of(&s, which));
+	assert_int_equal(await_end(&s), 0);
+}
+
+/* --- vault ---------------------------------------------------------------------------------------
+ */
+
+static void vault_ends_on_wrong_sizes(void **state)
+{
+	(void)state;
+	ends_on_wrong_sizes(ROLE_VAULT, MONITOR, sizeof(struct vault_request));
+	ends_on_wrong_sizes(ROLE_VAULT, FIRST, sizeof(struct vault_request));
+}
+
+static void vault_ends_on_what_a_neighbour_may_not_ask(void **state)
+{
+	static const uint32_t nonsense[] = {0, VAULT_MIX_PSK + 1, 1000, UINT32_MAX};
+	struct vault_request request = {0};
+
+	(void)state;
+	for (request.type = VAULT_SET_PRIVATE_KEY; request.type < VAULT_MIX_DH; request.type++)
+		ends_on(ROLE_VAULT, FIRST, &request, sizeof(request), "a key request of engine");
+	for (; request.type <= VAULT_MIX_PSK; request.type++)
+		ends_on(ROLE_VAULT, MONITOR, &request, sizeof(request), "a mix of monitor");
+	for (size_t i = 0; i < ARRAY_SIZE(nonsense); i++) {
+		request.type = nonsense[i];
+		ends_on(ROLE_VAULT, MONITOR, &request, sizeof(request), "a wrong type");
+		ends_on(ROLE_VAULT, FIRST, &request, sizeof(request), "a wrong type");
+	}
+	request.peer_id = MAX_PEERS;
+	for (request.type = VAULT_ADD_PEER; request.type < VAULT_MIX_DH; request.type++)
+		ends_on(ROLE_VAULT, MONITOR, &request, sizeof(request), "a wrong peer");
+	for (; request.type <= VAULT_MIX_PSK; request.type++)
+		ends_on(ROLE_VAULT, FIRST, &request, sizeof(request), "a wrong peer");
+}
+
+static int ask(int fd, uint32_t type, uint32_t peer_id, uint8_t a, struct vault_reply *ret_reply)
+{
+	struct vault_request request = {.type = type, .peer_id = peer_id};
+
+	memset(request.a, a, KEY_LEN);
+	assert_int_equal(ipc_call(fd, &request, sizeof(request), ret_reply, sizeof(*ret_reply)), 0);
+	return ret_reply->error;
+}
+
+/* An error says nothing but itself, and whatever the engine asks, no key is in the answer. */
+static void vault_tells_the_engine_no_key(void **state)
+{
+	const struct vault_reply none = {0};
+	struct subject s = start(ROLE_VAULT);
+	struct vault_reply reply, private;
+
+	(void)state;
+	assert_int_equal(ask(s.first, VAULT_MIX_DH, 0, 9, &reply), -ENOKEY);
+	assert_int_equal(ask(s.monitor, VAULT_SET_PRIVATE_KEY, 0, 0x40, &reply), 0);
+	assert_int_equal(ask(s.monitor, VAULT_GET_PRIVATE_KEY, 0, 0, &private), 0);
+	assert_int_equal(ask(s.monitor, VAULT_SET_PSK, 5, 0x77, &reply), -ENOENT);
+	assert_memory_equal(&reply.a, &none.a, sizeof(none) - sizeof(none.error));
+	assert_int_equal(ask(s.monitor, VAULT_ADD_PEER, 5, 9, &reply), 0);
+	assert_int_equal(ask(s.monitor, VAULT_SET_PSK, 5, 0x77, &reply), 0);
+	for (uint32_t type = VAULT_MIX_DH; type <= VAULT_MIX_PSK; type++) {
+		static const uint8_t psk[] = {0x77, 0x77, 0x77, 0x77, 0x77, 0x77};
+
+		assert_int_equal(ask(s.first, type, 5, 9, &reply), 0);
+		assert_null(memmem(&reply, sizeof(reply), psk, sizeof(psk)));
+		assert_null(memmem(&reply, sizeof(reply), private.a, 8));
+	}
+	/* a point of low order, and a peer there is not */
+	assert_int_equal(ask(s.first, VAULT_MIX_DH, 0, 0, &reply), -EKEYREJECTED);
+	assert_memory_equal(&reply.a, &none.a, sizeof(none) - sizeof(none.error));
+	assert_int_equal(ask(s.first, VAULT_MIX_STATIC, 6, 0, &reply), -ENOENT);
+	assert_int_equal(ask(s.first, VAULT_MIX_PSK, 6, 0, &reply), -ENOENT);
+	assert_memory_equal(&reply.a, &none.a, sizeof(none) - sizeof(none.error));
+	stop(&s);
+	assert_int_equal(waitpid(s.pid, NULL, 0), s.pid);
+}
+
+static void vault_does_not_wait_for_one_who_asks_and_does_not_listen(void **state)
+{
+	const struct vault_request request = {.type = VAULT_MIX_PSK};
+	struct subject s = start(ROLE_VAULT);
+	int r = 0;
+
+	(void)state;
+	for (int i = 0; i < FLOOD && r != -EPIPE; i++) {
+		r = ipc_try_send(s.first, &request, sizeof(request));
+		if (r == -EAGAIN)
+			poll(NULL, 0, 1);
+	}
+	assert_int_equal(r, -EPIPE);
+	assert_int_not_equal(await_end(&s), 0);
+}
+
+/* --- engine --------------------------------------------------------------------------------------
+ */
+
+static void engine_ends_on_wrong_sizes(void **state)
+{
+	(void)state;
+	ends_on_wrong_sizes(ROLE_ENGINE, MONITOR, sizeof(struct request));
+	ends_on_wrong_sizes(ROLE_ENGINE, SECOND, sizeof(struct event));
+}
+
+static void engine_ends_on_nonsense(void **state)
+{
+	static const struct event events[] = {
+		{.type = 0},
+		{.type = EVENT_KEYPAIR_GONE + 1},
+		{.type = UINT32_MAX},
+		{.type = EVENT_WATCH, .peer_id = MAX_PEERS},
+		{.type = EVENT_WANT_HANDSHAKE, .peer_id = UINT32_MAX},
+		{.type = EVENT_HANDSHAKE_MESSAGE, .endpoint.family = AF_INET, .peer_id = MAX_PEERS},
+		{.type = EVENT_HANDSHAKE_MESSAGE, .endpoint.family = AF_INET, .len = UINT16_MAX},
+		{.type = EVENT_HANDSHAKE_MESSAGE,
+			.endpoint.family = AF_INET,
+			.len = HANDSHAKE_MESSAGE_MAX + 1},
+		{.type = EVENT_HANDSHAKE_MESSAGE},
+		{.type = EVENT_HANDSHAKE_MESSAGE, .endpoint.family = AF_UNIX},
+		{.type = EVENT_WATCH, .endpoint.family = AF_UNIX},
+	};
+	static const struct request requests[] = {
+		{.type = 0},
+		{.type = REQUEST_SET_ENDPOINT},
+		{.type = REQUEST_GET_PEERS},
+		{.type = UINT32_MAX},
+		{.type = REQUEST_ADD_PEER, .peer_id = MAX_PEERS},
+		{.type = REQUEST_REMOVE_PEER, .peer_id = UINT32_MAX},
+		{.type = REQUEST_SET_KEEPALIVE, .peer_id = 3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+		ends_on(ROLE_ENGINE, SECOND, &events[i], sizeof(events[i]), "a bad event");
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		ends_on(ROLE_ENGINE, MONITOR, &requests[i], sizeof(requests[i]), "a bad request");
+}
+
+static void engine_ends_on_a_bad_answer_of_the_vault(void **state)
+{
+	static const uint8_t zero[sizeof(struct vault_reply) + 1];
+	static const size_t sizes[] = {1, sizeof(zero) - 2, sizeof(zero)};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		const struct event want = {.type = EVENT_WANT_HANDSHAKE};
+		struct request request = {.type = REQUEST_SET_PUBLIC_KEY, .key = {1}};
+		struct subject s = start(ROLE_ENGINE);
+		struct vault_request question;
+		struct ack ack;
+
+		assert_int_equal(ipc_send(s.monitor, &request, sizeof(request)), 0);
+		request = (struct request){.type = REQUEST_ADD_PEER, .key = {9}};
+		assert_int_equal(ipc_send(s.monitor, &request, sizeof(request)), 0);
+		request = (struct request){.type = REQUEST_SET_LINK, .link = {1, 1420}};
+		assert_int_equal(ipc_send(s.monitor, &request, sizeof(request)), 0);
+		request = (struct request){.type = REQUEST_SYNC};
+		assert_int_equal(
+			ipc_call(s.monitor, &request, sizeof(request), &ack, sizeof(ack)), 0);
+		assert_int_equal(ipc_send(s.second, &want, sizeof(want)), 0);
+		assert_int_equal(ipc_receive(s.first, &question, sizeof(question)), 0);
+		assert_int_equal(ipc_send(s.first, zero, sizes[i]), 0);
+		assert_int_not_equal(await_end(&s), 0);
+	}
+}
+
+/* --- datapath ------------------------------------------------------------------------------------
+ */
+
+static void datapath_ends_on_wrong_sizes(void **state)
+{
+	(void)state;
+	ends_on_wrong_sizes(ROLE_DATAPATH, MONITOR, sizeof(struct request));
+	ends_on_wrong_sizes(ROLE_DATAPATH, FIRST, sizeof(struct control));
+}
+
+static void datapath_ends_on_nonsense(void **state)
+{
+	static const struct control controls[] = {
+		{.type = 0},
+		{.type = CONTROL_PURGE_STAGED + 1},
+		{.type = UINT32_MAX},
+		{.type = CONTROL_CLEAR_KEYPAIRS, .peer_id = MAX_PEERS},
+		{.type = CONTROL_SEND_HANDSHAKE, .handshake.len = HANDSHAKE_MESSAGE_MAX + 1},
+		{.type = CONTROL_SEND_HANDSHAKE, .handshake.len = UINT16_MAX},
+		{.type = CONTROL_SEND_HANDSHAKE, .handshake.endpoint.family = AF_UNIX},
+		{.type = CONTROL_SEND_COOKIE_REPLY, .handshake.len = 64},
+		{.type = CONTROL_SEND_COOKIE_REPLY,
+			.handshake = {.endpoint.family = AF_INET, .len = 63}},
+		{.type = CONTROL_SEND_COOKIE_REPLY,
+			.handshake = {.endpoint.family = AF_UNIX, .len = 64}},
+		{.type = CONTROL_INSTALL_KEYPAIR, .keypair.endpoint.family = AF_UNIX},
+	};
+	static const struct request requests[] = {
+		{.type = 0},
+		{.type = REQUEST_SET_KEEPALIVE},
+		{.type = REQUEST_GET_PEERS + 1},
+		{.type = UINT32_MAX},
+		{.type = REQUEST_ADD_PEER, .peer_id = MAX_PEERS},
+		{.type = REQUEST_GET_PEERS, .peer_id = UINT32_MAX},
+		{.type = REQUEST_SET_ENDPOINT, .endpoint.family = AF_UNIX},
+		{.type = REQUEST_ADD_ALLOWED_IP, .prefix = {.family = AF_INET, .cidr = 8}},
+		{.type = REQUEST_ADD_ALLOWED_IP, .prefix = {.family = AF_INET, .cidr = 33}},
+		{.type = REQUEST_REMOVE_ALLOWED_IP, .prefix = {.family = AF_INET6, .cidr = 129}},
+		{.type = REQUEST_REMOVE_ALLOWED_IP, .prefix = {.family = 0}},
+		{.type = REQUEST_SET_SOCKETS, .sockets = {1, 0}},
+		{.type = REQUEST_SET_SOCKETS, .sockets = {1, 1}},
+	};
+	const struct request sockets = {.type = REQUEST_SET_SOCKETS, .sockets = {1, 0}};
+	struct subject s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(controls); i++)
+		ends_on(ROLE_DATAPATH, FIRST, &controls[i], sizeof(controls[i]), "a bad control");
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		ends_on(ROLE_DATAPATH, MONITOR, &requests[i], sizeof(requests[i]), "a bad request");
+	s = start(ROLE_DATAPATH);
+	assert_int_equal(ipc_send_fds(s.monitor, &sockets, sizeof(sockets), (int[]){2, 2}, 2), 0);
+	assert_int_not_equal(await_end(&s), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	setenv("LOG_LEVEL", "silent", 1);
+	if (unshare(CLONE_NEWNET) < 0)
+		return -1;
+	return sandbox_prepare();
+}
+
+int main(int argc, char *argv[])
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(vault_ends_on_wrong_sizes),
+		cmocka_unit_test(vault_ends_on_what_a_neighbour_may_not_ask),
+		cmocka_unit_test(vault_tells_the_engine_no_key),
+		cmocka_unit_test(vault_does_not_wait_for_one_who_asks_and_does_not_listen),
+		cmocka_unit_test(engine_ends_on_wrong_sizes),
+		cmocka_unit_test(engine_ends_on_nonsense),
+		cmocka_unit_test(engine_ends_on_a_bad_answer_of_the_vault),
+		cmocka_unit_test(datapath_ends_on_wrong_sizes),
+		cmocka_unit_test(datapath_ends_on_nonsense),
+	};
+
+	role_main(argc, argv);
+	if (geteuid() != 0)
+		return 77; /* meson's "skipped": roles need root to give it up */
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
