@@ -26,11 +26,13 @@ struct client {
 	size_t scan;	 /* how far uapi_find_request has looked */
 	struct text out; /* replies */
 	size_t out_done; /* bytes of out that are written */
+	uint64_t served; /* when it was last served: the server's count */
 };
 
 struct uapi_server {
 	int listen_fd, inotify_fd; /* owned */
 	char name[IFNAMSIZ + 8];   /* of the file in UAPI_DIR */
+	uint64_t num_served;
 	struct client clients[UAPI_MAX_CLIENTS];
 };
 
@@ -240,18 +242,31 @@ static int client_dispatch(struct client *client, struct settings *settings, sho
 	return r;
 }
 
+/* A free place, or that of the client that has been silent for longest: connections that somebody
+ * forgot to close must not keep an administrator out. */
+static struct client *place_for_client(struct uapi_server *server)
+{
+	struct client *silent = &server->clients[0];
+
+	for (int i = 0; i < UAPI_MAX_CLIENTS; i++) {
+		struct client *client = &server->clients[i];
+
+		if (client->fd < 0)
+			return client;
+		if (client->served < silent->served)
+			silent = client;
+	}
+	client_close(silent);
+	return silent;
+}
+
 static void accept_client(struct uapi_server *server)
 {
 	int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	for (int i = 0; i < UAPI_MAX_CLIENTS && fd >= 0; i++) {
-		if (server->clients[i].fd < 0) {
-			server->clients[i].fd = fd;
-			return;
-		}
-	}
 	if (fd >= 0)
-		close(fd);
+		*place_for_client(server) =
+			(struct client){.fd = fd, .served = ++server->num_served};
 }
 
 /* Whether the file of our own name was removed. */
@@ -275,11 +290,8 @@ static bool was_removed(const struct uapi_server *server)
 unsigned uapi_server_pollfds(const struct uapi_server *server, struct pollfd *ret_fds)
 {
 	unsigned num = 0;
-	bool full = true;
 
-	for (int i = 0; i < UAPI_MAX_CLIENTS; i++)
-		full &= server->clients[i].fd >= 0;
-	ret_fds[num++] = (struct pollfd){.fd = full ? -1 : server->listen_fd, .events = POLLIN};
+	ret_fds[num++] = (struct pollfd){.fd = server->listen_fd, .events = POLLIN};
 	ret_fds[num++] = (struct pollfd){.fd = server->inotify_fd, .events = POLLIN};
 	for (int i = 0; i < UAPI_MAX_CLIENTS; i++) {
 		const struct client *client = &server->clients[i];
@@ -297,8 +309,12 @@ int uapi_server_dispatch(struct uapi_server *server, struct settings *settings,
 	int r = 0;
 
 	for (unsigned i = 2; i < num_fds && r == 0; i++) {
-		if (fds[i].revents)
-			r = client_dispatch(&server->clients[i - 2], settings, fds[i].revents);
+		struct client *client = &server->clients[i - 2];
+
+		if (!fds[i].revents)
+			continue;
+		client->served = ++server->num_served;
+		r = client_dispatch(client, settings, fds[i].revents);
 	}
 	if (fds[0].revents)
 		accept_client(server);
