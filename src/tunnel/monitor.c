@@ -28,9 +28,11 @@
 enum {
 	DEFAULT_MTU = 1420,
 	IPC_BUFFER = 4 << 20,
-	SOURCES_INTERVAL_MS = 1000, /* routes may change in bursts */
 	END_TIMEOUT_MS = 1000,
 };
+
+/* Routes may change in bursts: look at sticky sources this long after the first change. */
+#define SOURCES_DELAY_NS SECOND_NS
 
 struct monitor {
 	const char *ifname;
@@ -41,7 +43,7 @@ struct monitor {
 	struct uapi_server *server;
 	struct settings *settings;
 	const struct status_page *page;
-	bool sources_are_stale;
+	uint64_t check_sources_ns; /* when; 0: no route changed since they were checked */
 };
 
 static struct monitor monitor; /* one a process */
@@ -281,7 +283,8 @@ static void follow_link(void)
 
 	if (r < 0)
 		end_on("rtnetlink", r);
-	monitor.sources_are_stale |= routes_changed;
+	if (routes_changed && monitor.check_sources_ns == 0)
+		monitor.check_sources_ns = clock_ns(CLOCK_MONOTONIC) + SOURCES_DELAY_NS;
 	state = link_monitor_state(monitor.link);
 	if (state.gone)
 		end_without_interface();
@@ -290,13 +293,21 @@ static void follow_link(void)
 		end_on("interface", r);
 }
 
-static void check_sources(void)
+/* Check sticky sources when it is time. Returns how long poll may wait until then. */
+static int check_sources(void)
 {
-	int r = settings_check_sources(monitor.settings);
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	int r;
 
-	monitor.sources_are_stale = false;
+	if (monitor.check_sources_ns == 0)
+		return -1;
+	if (now_ns < monitor.check_sources_ns)
+		return (int)((monitor.check_sources_ns - now_ns) / MSEC_NS) + 1;
+	monitor.check_sources_ns = 0;
+	r = settings_check_sources(monitor.settings);
 	if (r < 0)
 		end_on("routes", r);
+	return -1;
 }
 
 static void serve_clients(const struct pollfd *fds, unsigned num)
@@ -327,11 +338,9 @@ void monitor_main(const char *ifname)
 		fds[0] = (struct pollfd){.fd = monitor.signal_fd, .events = POLLIN};
 		fds[1] = (struct pollfd){.fd = link_monitor_fd(monitor.link), .events = POLLIN};
 		num = uapi_server_pollfds(monitor.server, fds + 2);
-		n = poll(fds, 2 + num, monitor.sources_are_stale ? SOURCES_INTERVAL_MS : -1);
+		n = poll(fds, 2 + num, check_sources());
 		if (n < 0 && errno != EINTR)
 			end_on("poll", -errno);
-		if (n == 0)
-			check_sources();
 		if (n <= 0)
 			continue;
 		if (fds[0].revents)

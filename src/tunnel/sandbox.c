@@ -54,7 +54,7 @@ static const int datapath_calls[] = {
 static const int monitor_calls[] = {SCMP_SYS(socket), SCMP_SYS(bind), SCMP_SYS(connect),
 	SCMP_SYS(getsockname), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(accept4),
 	SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(unlink),
-	SCMP_SYS(wait4), SCMP_SYS(ioctl), SCMP_SYS(writev)};
+	SCMP_SYS(wait4), SCMP_SYS(ioctl), SCMP_SYS(writev), SCMP_SYS(getpid)};
 
 static void must(int result, const char *what)
 {
