@@ -3,6 +3,9 @@
  * What configuration does to sessions, and to a handshake under way: peers removed, keys changed,
  * the interface down and up, the machine asleep.
  */
+#include <errno.h>
+
+#include "low_order.h"
 #include "pair.h"
 
 static void test_peer_removed_during_handshake(void **state)
@@ -171,6 +174,41 @@ static void test_suspend_forgets_sessions(void **state)
 	assert_delivered(b, 2);
 }
 
+/* Seven keys for which every shared secret is zero may be configured; nothing is ever sent. */
+static void test_low_order_peers_stay_silent(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < NUM_LOW_ORDER; i++) {
+		const uint32_t id = 100 + i;
+		const struct event want = {.type = EVENT_WANT_HANDSHAKE, .peer_id = id};
+
+		assert_int_equal(transport_add_peer(a->transport, id), 0);
+		assert_int_equal(keyring_add_peer(a->keyring, id, low_order[i]), 0);
+		assert_int_equal(device_add_peer(a->device, id, low_order[i]), 0);
+		transport_set_endpoint(a->transport, id, &b->address);
+		device_handle_event(a->device, &want, false, node_time(a));
+		assert_int_equal(device_set_keepalive(a->device, id, 1, pair->now_ns), 0);
+	}
+	pair_advance(60 * SECOND_NS);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 0);
+	assert_session();
+}
+
+static void test_peers_of_device(void **state)
+{
+	static const uint8_t other[KEY_LEN] = {8};
+
+	(void)state;
+	assert_int_equal(device_add_peer(a->device, a->peer_id, other), -EEXIST);
+	assert_int_equal(device_add_peer(a->device, 50, b->public_key), -EEXIST);
+	assert_int_equal(device_add_peer(a->device, MAX_PEERS, other), -EEXIST);
+	assert_int_equal(device_add_peer(a->device, MAX_PEERS - 1, other), 0);
+	device_remove_peer(a->device, MAX_PEERS - 1);
+	device_remove_peer(a->device, MAX_PEERS - 1);
+	assert_int_equal(device_add_peer(a->device, 50, other), 0); /* the key is free again */
+	assert_session();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +221,8 @@ int main(void)
 		pair_test(test_interface_down_purges_staged),
 		pair_test(test_interface_up_watches_anew),
 		pair_test(test_suspend_forgets_sessions),
+		pair_test(test_low_order_peers_stay_silent),
+		pair_test(test_peers_of_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The way of inner packets through the transport: staged, padded, marked, checked, counted.
+ * Includes the implementation to seal what no honest peer would send.
+ */
+#include <errno.h>
+
+#include "pair.h"
+
+#include "core/transport.c"
+
+static struct keypair *current(const struct node *node)
+{
+	return peer_by_id(node->transport, node->peer_id)->keypairs.current;
+}
+
+/* --- staged packets ------------------------------------------------------------------------------
+ */
+
+static void test_staged_128_oldest_dropped(void **state)
+{
+	(void)state;
+	pair->hold = true;
+	for (uint32_t i = 1; i <= STAGED_MAX + 2; i++)
+		node_send(a, i);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 1);
+	assert_int_equal(node_drops(a, DROP_STAGED), 2);
+	pair->hold = false;
+	pair_run();
+	assert_int_equal(b->num_delivered, STAGED_MAX);
+	for (uint32_t i = 0; i < STAGED_MAX; i++)
+		assert_int_equal(b->delivered[i], i + 3);    /* in order */
+	assert_int_equal(a->sent[MESSAGE_DATA], STAGED_MAX); /* no keepalive besides */
+}
+
+/* A whole batch at once, in order; the handshake is asked for once. */
+static void test_batch_in_order(void **state)
+{
+	static uint8_t buffers[BATCH_MAX][PACKET_HEADROOM + 128 + PACKET_TAILROOM];
+	struct batch batch = {.num = BATCH_MAX};
+
+	(void)state;
+	pair_handshake();
+	for (uint32_t i = 0; i < BATCH_MAX; i++) {
+		inner_packet(a, buffers[i] + PACKET_HEADROOM, 128, i);
+		batch.packets[i] =
+			(struct packet){.data = buffers[i] + PACKET_HEADROOM, .len = 128};
+	}
+	transport_encrypt(a->transport, &batch, pair->now_ns);
+	pair_run();
+	assert_int_equal(b->num_delivered, BATCH_MAX);
+	for (uint32_t i = 0; i < BATCH_MAX; i++)
+		assert_int_equal(b->delivered[i], i);
+	assert_no_drops();
+}
+
+static void test_asks_for_handshake_every_250_ms(void **state)
+{
+	(void)state;
+	pair->hold = true;
+	for (uint32_t i = 0; i < 100; i++) {
+		node_send(a, i);
+		pair->now_ns += 10 * MSEC_NS;
+	}
+	assert_int_equal(a->events[EVENT_WANT_HANDSHAKE], 4);
+}
+
+/* --- padding -------------------------------------------------------------------------------------
+ */
+
+/* Zeros up to a multiple of 16, but not beyond the MTU; the receiver takes them off again. */
+static void test_padding(void **state)
+{
+	static const struct {
+		uint32_t mtu, len, padded;
+	} rows[] = {
+		{1420, 32, 32},
+		{1420, 33, 48},
+		{1420, 47, 48},
+		{1420, 48, 48},
+		{1420, 1405, 1408},
+		{1420, 1408, 1408},
+		{1420, 1409, 1420}, /* clipped */
+		{1420, 1419, 1420},
+		{1420, 1420, 1420},
+		{1420, 1421, 1436}, /* longer than the MTU: what is beyond it is padded */
+		{1299, 1296, 1296}, /* an odd MTU */
+		{1299, 1297, 1299},
+		{1299, 1299, 1299},
+		{0, 1409, 1424}, /* no MTU known */
+		{0, 1424, 1424},
+		{40, 33, 40},
+	};
+	uint8_t inner[1500], opened[1600];
+
+	(void)state;
+	pair_handshake();
+	for (uint32_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const uint32_t len = rows[i].len;
+		struct datagram datagram;
+		struct message_data header;
+
+		transport_set_link(a->transport, true, rows[i].mtu);
+		inner_packet(a, inner, len, i);
+		pair->hold = true;
+		node_send_packet(a, inner, len);
+		pair->hold = false;
+		datagram = pair_take();
+		if (datagram.len != MESSAGE_DATA_MIN + rows[i].padded)
+			fail_msg("row %u: %u bytes", i, datagram.len);
+		memcpy(&header, datagram.data, sizeof(header));
+		assert_true(aead_open(opened, datagram.data + sizeof(header),
+			datagram.len - sizeof(header), NULL, 0, header.counter,
+			current(a)->sending_key));
+		assert_memory_equal(opened, inner, len);
+		assert_true(bytes_are_zero(opened + len, rows[i].padded - len));
+		pair_inject(&datagram);
+		assert_int_equal(b->last_inner_len, len);
+		assert_memory_equal(b->last_inner, inner, len);
+	}
+	assert_no_drops();
+}
+
+/* --- ECN -----------------------------------------------------------------------------------------
+ */
+
+/* The outer header shows the inner ECN field and no DSCP; staged packets' too. */
+static void test_ecn_out(void **state)
+{
+	static const uint8_t inner_tos[] = {0x00, 0xb8, 0x01, 0x02, 0x03, 0xff};
+	uint8_t inner[64];
+
+	(void)state;
+	for (unsigned staged = 0; staged < 2; staged++) {
+		for (unsigned i = 0; i < ARRAY_SIZE(inner_tos); i++) {
+			if (staged)
+				node_control(a, CONTROL_CLEAR_KEYPAIRS);
+			inner_packet(a, inner, sizeof(inner), i);
+			inner[1] = inner_tos[i];
+			pair->now_ns += REKEY_TIMEOUT_NS;
+			node_send_packet(a, inner, sizeof(inner));
+			pair_run();
+			assert_int_equal(a->last.tos, inner_tos[i] & 3);
+			assert_int_equal(datagram_type(&a->last), MESSAGE_DATA);
+			assert_delivered(b, i);
+			assert_int_equal(b->last_inner[1], inner_tos[i]);
+		}
+	}
+	node_control(a, CONTROL_SEND_KEEPALIVE);
+	assert_int_equal(a->last.tos, 0);
+}
+
+/* Congestion met on the way is seen inside, by who can understand it. */
+static void test_ecn_in(void **state)
+{
+	static const struct {
+		uint8_t inner, outer, expected;
+	} rows[] = {{2, 3, 3}, {1, 3, 3}, {3, 0, 3}, {0, 3, 0}, {2, 0, 2}, {2, 1, 1},
+		{0xb8 | 2, 3, 0xb8 | 3}};
+	uint8_t inner[64];
+
+	(void)state;
+	pair_handshake();
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct datagram datagram;
+
+		inner_packet(a, inner, sizeof(inner), i);
+		inner[1] = rows[i].inner;
+		pair->hold = true;
+		node_send_packet(a, inner, sizeof(inner));
+		datagram = pair_take();
+		datagram.tos = rows[i].outer;
+		pair_inject(&datagram);
+		if (b->num_delivered != i + 1 || b->last_inner[1] != rows[i].expected)
+			fail_msg("row %u: %x", i, b->last_inner[1]);
+	}
+}
+
+/* --- what may come in ----------------------------------------------------------------------------
+ */
+
+/* Seal any bytes as a's next data message and hand it to b. */
+static void inject_sealed(const void *inner, uint32_t len)
+{
+	const struct message_data header = {
+		MESSAGE_DATA, current(a)->remote_index, current(a)->sending_counter++};
+	struct datagram datagram = {.to = b, .source = a->address, .len = MESSAGE_DATA_MIN + len};
+
+	memcpy(datagram.data, &header, sizeof(header));
+	aead_seal(datagram.data + sizeof(header), inner, len, NULL, 0, header.counter,
+		current(a)->sending_key);
+	pair_inject(&datagram);
+}
+
+static void test_inner_packets_that_are_none(void **state)
+{
+	static const struct {
+		uint8_t version, len_high, len_low;
+		uint32_t len;
+	} rows[] = {
+		{0x45, 0, 32, 19}, /* shorter than a header */
+		{0x45, 0, 33, 32}, /* longer than what is here */
+		{0x45, 0, 19, 32}, /* total length below the header's */
+		{0x45, 0xff, 0xff, 64},
+		{0x55, 0, 32, 32}, /* no such version */
+		{0x00, 0, 32, 32},
+		{0x60, 0, 0, 39},
+	};
+	uint8_t inner[64];
+
+	(void)state;
+	pair_handshake();
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		inner_packet(a, inner, sizeof(inner), i);
+		inner[0] = rows[i].version;
+		inner[2] = rows[i].len_high;
+		inner[3] = rows[i].len_low;
+		inject_sealed(inner, rows[i].len);
+		assert_int_equal(node_drops(b, DROP_BAD_INNER), i + 1);
+	}
+	inner_packet(a, inner, 32, 9);
+	inner[0] = 0x60; /* IPv6: payload length + 40 does not wrap at 16 bits */
+	inner[4] = 0xff;
+	inner[5] = 0xf0;
+	inject_sealed(inner, sizeof(inner));
+	assert_int_equal(node_drops(b, DROP_BAD_INNER), ARRAY_SIZE(rows) + 1);
+	assert_int_equal(b->num_delivered, 0);
+	/* Authentic all the same: they count, and ask for an answer. */
+	assert_true(node_status(b)->unacked_ns != 0);
+	inner_packet(a, inner, sizeof(inner), 10);
+	inject_sealed(inner, sizeof(inner));
+	assert_delivered(b, 10);
+}
+
+static void allow(struct node *node, uint32_t peer_id, const char *text)
+{
+	struct prefix prefix;
+
+	assert_int_equal(prefix_from_text(&prefix, text), 0);
+	assert_int_equal(
+		allowedips_insert(transport_allowedips(node->transport), &prefix, peer_id), 0);
+}
+
+/* The longest prefix of the whole table decides who may use a source, not the peer's own list. */
+static void test_inner_source_by_whole_table(void **state)
+{
+	static const struct {
+		uint8_t source[4];
+		bool allowed;
+	} rows[] = {
+		{{10, 0, 0, 1}, true}, {{10, 0, 0, 99}, true},
+		{{10, 0, 0, 50}, false}, /* another peer's more specific prefix */
+		{{10, 0, 1, 1}, false},	 /* nobody's */
+		{{10, 0, 0, 2}, false},	 /* b's own */
+	};
+	uint8_t inner[40 + 24] = {0x60};
+	unsigned dropped = 0;
+
+	(void)state;
+	pair_handshake();
+	assert_int_equal(transport_add_peer(b->transport, 50), 0);
+	allow(b, b->peer_id, "10.0.0.0/24");
+	allow(b, 50, "10.0.0.50/32");
+	allow(b, 50, "10.0.0.2/32");
+	allow(b, b->peer_id, "fd00::/64");
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t packet[64];
+
+		inner_packet(a, packet, sizeof(packet), i);
+		memcpy(packet + 12, rows[i].source, 4);
+		inject_sealed(packet, sizeof(packet));
+		dropped += !rows[i].allowed;
+		assert_int_equal(node_drops(b, DROP_NOT_ALLOWED), dropped);
+		assert_int_equal(b->num_delivered, i + 1 - dropped);
+	}
+	inner[5] = 24;
+	inner[8] = 0xfd;
+	inject_sealed(inner, sizeof(inner));
+	assert_int_equal(node_drops(b, DROP_NOT_ALLOWED), dropped);
+	inner[9] = 1;
+	inject_sealed(inner, sizeof(inner));
+	assert_int_equal(node_drops(b, DROP_NOT_ALLOWED), dropped + 1);
+}
+
+static void test_keepalive_is_counted_not_delivered(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	pair_handshake();
+	before = node_status(b)->rx_bytes;
+	node_control(a, CONTROL_SEND_KEEPALIVE);
+	assert_int_equal(node_status(b)->rx_bytes - before, MESSAGE_DATA_MIN);
+	assert_int_equal(b->num_delivered, 0);
+	assert_int_equal(node_status(b)->unacked_ns, 0);
+	assert_no_drops();
+}
+
+/* --- what cannot go out --------------------------------------------------------------------------
+ */
+
+static void test_not_ip_is_dropped(void **state)
+{
+	uint8_t inner[64];
+
+	(void)state;
+	inner_packet(a, inner, sizeof(inner), 1);
+	inner[0] = 0x55;
+	node_send_packet(a, inner, sizeof(inner));
+	assert_int_equal(node_drops(a, DROP_BAD_INNER), 1);
+	assert_int_equal(a->num_delivered, 0); /* no answer either */
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 0);
+}
+
+/* The local sender hears that there is no peer, or no endpoint, for its packet. */
+static void test_unreachable_is_answered(void **state)
+{
+	static const struct endpoint none;
+	uint8_t inner[64];
+
+	(void)state;
+	inner_packet(a, inner, sizeof(inner), 1);
+	inner[19] = 77;
+	node_send_packet(a, inner, sizeof(inner));
+	assert_int_equal(node_drops(a, DROP_NO_PEER), 1);
+	assert_int_equal(a->num_delivered, 1);
+	assert_int_equal(a->last_inner[9], IPPROTO_ICMP);
+	assert_memory_equal(a->last_inner + 12, inner + 16, 4); /* from the unreachable address */
+	assert_memory_equal(a->last_inner + 16, a->inner, 4);
+	assert_int_equal(a->last_inner[20], 3);
+	assert_int_equal(a->last_inner[21], 1);
+	transport_set_endpoint(a->transport, a->peer_id, &none);
+	node_send(a, 2);
+	assert_int_equal(node_drops(a, DROP_NO_ENDPOINT), 1);
+	assert_int_equal(a->num_delivered, 2);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 0);
+}
+
+static void test_unreachable_answers_are_limited(void **state)
+{
+	uint8_t inner[64];
+
+	(void)state;
+	inner_packet(a, inner, sizeof(inner), 1);
+	inner[19] = 77;
+	for (unsigned i = 0; i < 3 * UNREACHABLES_BURST; i++)
+		node_send_packet(a, inner, sizeof(inner));
+	assert_int_equal(a->num_delivered, UNREACHABLES_BURST);
+	assert_int_equal(node_drops(a, DROP_NO_PEER), 3 * UNREACHABLES_BURST);
+	pair->now_ns += SECOND_NS / UNREACHABLES_PER_S;
+	node_send_packet(a, inner, sizeof(inner));
+	node_send_packet(a, inner, sizeof(inner));
+	assert_int_equal(a->num_delivered, UNREACHABLES_BURST + 1);
+}
+
+/* Our own data message, routed into its own tunnel, is not wrapped again; others' are. */
+static void test_own_datagram_is_not_wrapped(void **state)
+{
+	uint8_t inner[20 + 8 + 32];
+	struct message_data header = {MESSAGE_DATA, 0, 0};
+
+	(void)state;
+	pair_handshake();
+	for (unsigned own = 0; own < 2; own++) {
+		memset(inner, 0, sizeof(inner));
+		inner_packet(a, inner, INNER_HEADER, 1);
+		store_be16(inner + 2, sizeof(inner));
+		inner[9] = IPPROTO_UDP;
+		header.receiver_index = current(a)->remote_index + !own;
+		memcpy(inner + 28, &header, sizeof(header));
+		node_send_packet(a, inner, sizeof(inner));
+		assert_int_equal(node_drops(a, DROP_LOOP), own);
+		assert_int_equal(a->sent[MESSAGE_DATA], 1);
+	}
+}
+
+/* --- link and peers ------------------------------------------------------------------------------
+ */
+
+static void test_link_down_drops_everything(void **state)
+{
+	struct datagram datagram;
+
+	(void)state;
+	pair_handshake();
+	pair->hold = true;
+	node_send(a, 1);
+	datagram = pair_take();
+	transport_set_link(a->transport, false, PAIR_MTU);
+	transport_set_link(b->transport, false, PAIR_MTU);
+	node_send(a, 2);
+	pair_inject(&datagram);
+	node_control(a, CONTROL_SEND_KEEPALIVE);
+	assert_int_equal(a->sent[MESSAGE_DATA], 1);
+	assert_int_equal(b->num_delivered, 0);
+}
+
+static void test_peers_of_transport(void **state)
+{
+	static const struct control stale = {
+		.type = CONTROL_SEND_KEEPALIVE, .peer_id = MAX_PEERS - 1};
+
+	(void)state;
+	assert_int_equal(transport_add_peer(a->transport, a->peer_id), -EEXIST);
+	assert_int_equal(transport_add_peer(a->transport, MAX_PEERS), -EEXIST);
+	transport_handle_control(a->transport, &stale, pair->now_ns); /* of a peer just removed */
+	assert_int_equal(transport_add_peer(a->transport, MAX_PEERS - 1), 0);
+	assert_non_null(transport_endpoint(a->transport, MAX_PEERS - 1));
+	transport_remove_peer(a->transport, MAX_PEERS - 1);
+	assert_null(transport_endpoint(a->transport, MAX_PEERS - 1));
+	transport_remove_peer(a->transport, MAX_PEERS - 1);
+}
+
+/* A peer under a number that was in use before begins with a clean status. */
+static void test_added_peer_has_clean_status(void **state)
+{
+	static const struct peer_status clean;
+
+	(void)state;
+	pair_handshake();
+	transport_remove_peer(a->transport, a->peer_id);
+	assert_int_equal(transport_add_peer(a->transport, a->peer_id), 0);
+	assert_memory_equal(node_status(a), &clean, sizeof(clean));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		pair_test(test_staged_128_oldest_dropped),
+		pair_test(test_batch_in_order),
+		pair_test(test_asks_for_handshake_every_250_ms),
+		pair_test(test_padding),
+		pair_test(test_ecn_out),
+		pair_test(test_ecn_in),
+		pair_test(test_inner_packets_that_are_none),
+		pair_test(test_inner_source_by_whole_table),
+		pair_test(test_keepalive_is_counted_not_delivered),
+		pair_test(test_not_ip_is_dropped),
+		pair_test(test_unreachable_is_answered),
+		pair_test(test_unreachable_answers_are_limited),
+		pair_test(test_own_datagram_is_not_wrapped),
+		pair_test(test_link_down_drops_everything),
+		pair_test(test_peers_of_transport),
+		pair_test(test_added_peer_has_clean_status),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
