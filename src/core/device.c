@@ -23,6 +23,7 @@ struct peer {
 	struct timers timers;
 	uint64_t last_sent_handshake_ns; /* initiation or response; 0: another may go at once */
 	uint64_t last_timestamp_ns;	 /* of our last initiation */
+	bool wants_handshake;		 /* asked for while we were down */
 };
 
 struct device {
@@ -231,32 +232,6 @@ void device_forget_sessions(struct device *d)
 	}
 }
 
-void device_set_up(struct device *d, bool up, uint64_t now_ns)
-{
-	if (up == d->up)
-		return;
-	d->up = up;
-	for (uint32_t id = 0; id < d->end_id; id++) {
-		struct peer *peer = d->peers[id];
-
-		if (!peer)
-			continue;
-		if (up) {
-			/* The datapath may have noted something after we went down. */
-			timers_stop(&peer->timers, status_of(d, peer));
-			timers_start(&peer->timers, now_ns);
-			if (peer->timers.persistent_keepalive_s)
-				emit_simple(d, CONTROL_SEND_KEEPALIVE, id);
-		} else {
-			emit_simple(d, CONTROL_PURGE_STAGED, id);
-			forget_session(d, peer);
-			timers_stop(&peer->timers, status_of(d, peer));
-			peer->last_sent_handshake_ns = 0;
-		}
-		schedule(d, peer);
-	}
-}
-
 /* --- sending handshake messages -------------------------------------- */
 
 static void emit_handshake(struct device *d, struct peer *peer, void *message, size_t len,
@@ -353,6 +328,35 @@ static void send_response(
 	wipe(ephemeral, sizeof(ephemeral));
 }
 
+void device_set_up(struct device *d, bool up, struct device_time time)
+{
+	if (up == d->up)
+		return;
+	d->up = up;
+	for (uint32_t id = 0; id < d->end_id; id++) {
+		struct peer *peer = d->peers[id];
+
+		if (!peer)
+			continue;
+		if (up) {
+			/* The datapath may have noted something after we went down. */
+			timers_stop(&peer->timers, status_of(d, peer));
+			timers_start(&peer->timers, time.now_ns);
+			if (peer->timers.persistent_keepalive_s)
+				emit_simple(d, CONTROL_SEND_KEEPALIVE, id);
+			if (peer->wants_handshake)
+				send_initiation(d, peer, false, time);
+		} else {
+			emit_simple(d, CONTROL_PURGE_STAGED, id);
+			forget_session(d, peer);
+			timers_stop(&peer->timers, status_of(d, peer));
+			peer->last_sent_handshake_ns = 0;
+		}
+		peer->wants_handshake = false;
+		schedule(d, peer);
+	}
+}
+
 /* --- receiving handshake messages ------------------------------------ */
 
 static enum drop consume_initiation(
@@ -405,17 +409,37 @@ static enum drop consume_response(
 	return DROP_NONE;
 }
 
-static enum drop consume_cookie_reply(struct device *d, const struct event *event, uint64_t now_ns)
+/* The peer whose message a cookie reply claims to answer, or NULL. */
+static struct peer *cookie_asker(const struct device *d, const struct event *event)
 {
 	struct message_cookie_reply reply;
-	struct peer *peer;
 	uint32_t value;
 
 	memcpy(&reply, event->message, sizeof(reply));
-	if (!map_get(&d->by_index, reply.receiver_index, &value))
+	return map_get(&d->by_index, reply.receiver_index, &value)
+		       ? peer_by_id(d, value & ~INDEX_IS_KEYPAIR)
+		       : NULL;
+}
+
+bool device_expects(const struct device *d, const struct event *event)
+{
+	const struct peer *peer;
+
+	if (load_le32(event->message) != MESSAGE_COOKIE_REPLY)
+		return true;
+	peer = cookie_asker(d, event);
+	return peer && peer->cookie.has_last_mac1;
+}
+
+static enum drop consume_cookie_reply(struct device *d, const struct event *event, uint64_t now_ns)
+{
+	struct message_cookie_reply reply;
+	struct peer *peer = cookie_asker(d, event);
+
+	if (!peer)
 		return DROP_UNKNOWN_INDEX;
-	peer = peer_by_id(d, value & ~INDEX_IS_KEYPAIR);
-	if (!peer || !cookie_consume_reply(&peer->cookie, peer->public_key, &reply, now_ns))
+	memcpy(&reply, event->message, sizeof(reply));
+	if (!cookie_consume_reply(&peer->cookie, peer->public_key, &reply, now_ns))
 		return DROP_BAD_COOKIE_REPLY;
 	return DROP_NONE;
 }
@@ -449,7 +473,7 @@ static enum drop consume_handshake(
 	uint32_t type = load_le32(event->message);
 	enum drop drop = DROP_NONE;
 
-	if (event->len != message_handshake_len(type))
+	if (event->len == 0 || event->len != message_handshake_len(type))
 		return DROP_WRONG_LENGTH;
 	if (!d->up || !d->has_key)
 		return DROP_BAD_HANDSHAKE;
@@ -478,7 +502,9 @@ void device_handle_event(
 	} else if (event->type == EVENT_KEYPAIR_GONE) {
 		if (map_get(&d->by_index, event->local_index, &value) && (value & INDEX_IS_KEYPAIR))
 			index_free(d, event->local_index);
-	} else if (peer && d->up) {
+	} else if (peer && !d->up) {
+		peer->wants_handshake |= event->type == EVENT_WANT_HANDSHAKE;
+	} else if (peer) {
 		if (event->type == EVENT_WANT_HANDSHAKE) {
 			peer->timers.attempts = 0;
 			send_initiation(d, peer, false, time);

@@ -47,10 +47,14 @@ MUST_CHECK int device_set_keepalive(
 	struct device *device, uint32_t peer_id, uint16_t interval_s, uint64_t now_ns);
 
 /* The interface went up (keepalives start) or down (timers stop, keys are forgotten). */
-void device_set_up(struct device *device, bool up, uint64_t now_ns);
+void device_set_up(struct device *device, bool up, struct device_time time);
 
 /* The machine slept: whatever keys there were are forgotten. */
 void device_forget_sessions(struct device *device);
+
+/* Whether an EVENT_HANDSHAKE_MESSAGE is worth its place in a queue: a cookie reply that answers
+ * nothing of ours is not, and anybody could send it (it carries no mac1). */
+MUST_CHECK bool device_expects(const struct device *device, const struct event *event);
 
 /* Take in an event of the transport. under_load: handshake messages arrive faster than they can be
  * answered; those without a valid cookie get one instead. */

@@ -217,8 +217,8 @@ size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *pack
 	return header_len + icmp_len;
 }
 
-bool inner_udp(const uint8_t *packet, size_t len, size_t payload_min, uint16_t *ret_source_port,
-	const uint8_t **ret_payload)
+bool inner_udp(const uint8_t *packet, size_t len, size_t payload_min,
+	uint16_t *ret_destination_port, const uint8_t **ret_payload)
 {
 	struct inner inner;
 	uint8_t protocol;
@@ -228,7 +228,7 @@ bool inner_udp(const uint8_t *packet, size_t len, size_t payload_min, uint16_t *
 		!transport_find(packet, &inner, &protocol, &offset) || protocol != IPPROTO_UDP ||
 		inner.len - offset < UDP_HEADER || inner.len - offset - UDP_HEADER < payload_min)
 		return false;
-	*ret_source_port = load_be16(packet + offset);
+	*ret_destination_port = load_be16(packet + offset + 2);
 	*ret_payload = packet + offset + UDP_HEADER;
 	return true;
 }

@@ -42,8 +42,8 @@ void inner_ecn_decapsulate(uint8_t *data, const struct inner *inner, uint8_t out
 size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *packet, size_t len);
 
 /* Whether the packet is a whole UDP datagram or its first fragment, with at least payload_min
- * bytes of payload at hand; if so sets its source port and payload. */
+ * bytes of payload at hand; if so sets its destination port and payload. */
 MUST_CHECK bool inner_udp(const uint8_t *packet, size_t len, size_t payload_min,
-	uint16_t *ret_source_port, const uint8_t **ret_payload);
+	uint16_t *ret_destination_port, const uint8_t **ret_payload);
 
 #endif

@@ -344,8 +344,10 @@ static void answer_unreachable(struct transport *t, const struct packet *packet,
 
 /* Whether an inner packet is one of our own data messages: an endpoint is routed into the tunnel,
  * and each round would wrap it once more. */
-static bool is_own_datagram(const struct transport *t, const struct packet *packet)
+static bool is_own_datagram(
+	const struct transport *t, const struct packet *packet, const struct inner *inner)
 {
+	const struct transport_peer *peer;
 	struct message_data header;
 	const uint8_t *payload;
 	uint16_t port;
@@ -354,8 +356,12 @@ static bool is_own_datagram(const struct transport *t, const struct packet *pack
 	if (!inner_udp(packet->data, packet->len, sizeof(header), &port, &payload))
 		return false;
 	memcpy(&header, payload, sizeof(header));
-	return header.type == MESSAGE_DATA &&
-	       map_get(&t->by_remote_index, header.receiver_index, &id);
+	if (header.type != MESSAGE_DATA ||
+		!map_get(&t->by_remote_index, header.receiver_index, &id))
+		return false;
+	peer = peer_by_id(t, id);
+	return peer && peer->endpoint.family == inner->family && peer->endpoint.port == port &&
+	       memcmp(peer->endpoint.addr, inner->dst, address_bits(inner->family) / 8) == 0;
 }
 
 static enum drop encrypt_packet(struct transport *t, const struct packet *packet, uint64_t now_ns)
@@ -372,7 +378,7 @@ static enum drop encrypt_packet(struct transport *t, const struct packet *packet
 		return DROP_NO_PEER;
 	if (!peer->endpoint.family)
 		return DROP_NO_ENDPOINT;
-	if (is_own_datagram(t, packet))
+	if (is_own_datagram(t, packet, &inner))
 		return DROP_LOOP;
 	if (keypair_can_send(peer->keypairs.current, now_ns)) {
 		seal(t, peer, packet->data, packet->len, inner_ecn_encapsulate(inner.tos), now_ns);
@@ -562,8 +568,12 @@ static void install_keypair(struct transport *t, struct transport_peer *peer,
 	known = map_get(&t->by_local_index, description->local_index, &id);
 	if (!keypair || known || map_put(&t->by_local_index, keypair->local_index, peer->id) < 0) {
 		keypair_free(keypair);
+		if (!known)
+			emit_event(t, EVENT_KEYPAIR_GONE, 0, description->local_index);
 		return;
 	}
+	if (keypair->birth_ns > now_ns)
+		keypair->birth_ns = now_ns; /* the engine's word, but no key lives longer for it */
 	/* without it only the loop guard is missing */
 	(void)!map_put(&t->by_remote_index, keypair->remote_index, peer->id);
 	dispose(t, keypairs_install(&peer->keypairs, keypair));

@@ -18,7 +18,7 @@
 #include "tunnel/sandbox.h"
 #include "tunnel/status_map.h"
 
-enum { TUN_READ_MAX = 64, MAX_ROUNDS = 64, MAX_REQUESTS = 256 };
+enum { TUN_READ_MAX = 64, MAX_ROUNDS = 4, MAX_REQUESTS = 256 };
 
 struct datapath {
 	struct transport *transport;
@@ -68,10 +68,8 @@ static void emit(void *ctx, const struct event *event)
 		r = ipc_send(DATAPATH_FD_ENGINE, event, sizeof(*event));
 	if (r == -EAGAIN)
 		status_drop(dp.page, DROP_QUEUE_FULL, 1);
-	else if (r == -EPIPE)
-		_exit(0);
 	else if (r < 0)
-		role_fail("engine", r);
+		ipc_fail("engine", r);
 }
 
 /* --- the engine ------------------------------------------------------ */
@@ -99,19 +97,14 @@ static bool control_is_valid(const struct control *control)
 static void serve_engine(void)
 {
 	struct control control;
-	int r;
 
-	while ((r = ipc_try_receive(DATAPATH_FD_ENGINE, &control, sizeof(control), NULL)) == 0) {
+	while (ipc_next(DATAPATH_FD_ENGINE, &control, sizeof(control), NULL, "engine")) {
 		if (!control_is_valid(&control))
 			role_fail("bad control", -EPROTO);
 		transport_handle_control(dp.transport, &control, clock_boottime_ns());
 		if (control.type == CONTROL_INSTALL_KEYPAIR)
 			wipe(&control, sizeof(control));
 	}
-	if (r == -EPIPE)
-		_exit(0);
-	if (r != -EAGAIN)
-		role_fail("engine", r);
 }
 
 /* --- the monitor ----------------------------------------------------- */
@@ -132,24 +125,16 @@ static int set_sockets(const struct request *request, int fds[2])
 	return 0;
 }
 
-static int report_peers(const struct request *request)
+static int report_peer(const struct request *request)
 {
-	struct report report = {0};
 	const struct endpoint *endpoint = transport_endpoint(dp.transport, request->peer_id);
-	uint32_t cursor = request->cursor;
+	struct report report = {.cursor = request->cursor};
 
-	report.next_peer_id = request->peer_id;
-	if (endpoint) {
-		report.exists = 1;
-		report.endpoint = *endpoint;
-		report.num_prefixes = (uint32_t)allowedips_list(transport_allowedips(dp.transport),
-			request->peer_id, &cursor, report.prefixes, REPORT_PREFIXES);
-		report.next_cursor = cursor;
-	}
-	if (report.num_prefixes < REPORT_PREFIXES) {
-		report.next_peer_id++;
-		report.next_cursor = 0;
-	}
+	if (!endpoint)
+		return -ENOENT;
+	report.endpoint = *endpoint;
+	report.num_prefixes = (uint32_t)allowedips_list(transport_allowedips(dp.transport),
+		request->peer_id, &report.cursor, report.prefixes, REPORT_PREFIXES);
 	return ipc_send(DATAPATH_FD_MONITOR, &report, sizeof(report));
 }
 
@@ -201,8 +186,8 @@ static int handle_request(const struct request *request, int fds[2])
 	case REQUEST_FORGET_SOURCE:
 		forget_source(request);
 		return 0;
-	case REQUEST_GET_PEERS:
-		return report_peers(request);
+	case REQUEST_GET_PEER:
+		return report_peer(request);
 	case REQUEST_SET_KEEPALIVE:
 		break;
 	}
@@ -233,18 +218,11 @@ static void serve_monitor(void)
 	 * removal, and before its number is given to another. */
 	serve_engine();
 	for (int i = 0; i < MAX_REQUESTS; i++) {
-		r = ipc_try_receive(DATAPATH_FD_MONITOR, &request, sizeof(request), fds);
-		if (r == -EAGAIN)
+		if (!ipc_next(DATAPATH_FD_MONITOR, &request, sizeof(request), fds, "monitor"))
 			return;
-		if (r == -EPIPE)
-			_exit(0);
-		if (r < 0)
-			role_fail("monitor", r);
-		if (!request_is_valid(&request, fds))
-			role_fail("bad request", -EPROTO);
 		if (request.type == REQUEST_REMOVE_PEER)
 			serve_engine();
-		r = handle_request(&request, fds);
+		r = request_is_valid(&request, fds) ? handle_request(&request, fds) : -EPROTO;
 		if (r < 0)
 			role_fail("request", r);
 	}
@@ -255,8 +233,12 @@ static void serve_monitor(void)
 /* Returns whether there was anything. */
 static bool pump_tun(void)
 {
-	if (tun_read(&dp.tun, dp.buffers, TUN_READ_MAX, &dp.batch) < 0)
+	int r = tun_read(&dp.tun, dp.buffers, TUN_READ_MAX, &dp.batch);
+
+	if (r == -EBADFD)
 		_exit(ROLE_INTERFACE_GONE);
+	if (r < 0 && r != -ENOMEM && r != -ENOBUFS)
+		role_fail("TUN device", r);
 	if (dp.batch.num == 0)
 		return false;
 	transport_encrypt(dp.transport, &dp.batch, clock_boottime_ns());
@@ -282,7 +264,7 @@ static bool pump_socket(int fd)
 	return any;
 }
 
-static void run(void)
+static noreturn void run(void)
 {
 	struct pollfd fds[] = {{.fd = DATAPATH_FD_MONITOR, .events = POLLIN},
 		{.fd = DATAPATH_FD_ENGINE, .events = POLLIN}, {.fd = dp.tun.fd, .events = POLLIN},
@@ -328,14 +310,13 @@ void datapath_main(void)
 	dp.page = status_map(DATAPATH_FD_STATUS);
 	dp.buffers = calloc(TUN_READ_MAX, PACKET_BUF);
 	dp.receiver = udp_receiver_new();
-	if (!dp.page || !dp.buffers || !dp.receiver || crypto_init() < 0)
+	if (!dp.page || !dp.buffers || !dp.receiver)
 		role_fail("cannot start", -ENOMEM);
+	role_init_crypto();
 	dp.transport = transport_new(&ops, dp.page);
 	if (!dp.transport)
 		role_fail("cannot start", -ENOMEM);
 	sandbox_enter(ROLE_DATAPATH);
-	if (ipc_send(DATAPATH_FD_MONITOR, &ready, sizeof(ready)) < 0)
-		_exit(0);
+	ipc_tell(DATAPATH_FD_MONITOR, &ready, sizeof(ready), "monitor");
 	run();
-	_exit(1);
 }

@@ -23,6 +23,8 @@ enum {
 	QUEUE_MAX = 4096,
 	UNDER_LOAD_LEN = QUEUE_MAX / 8,
 	HANDSHAKES_PER_ROUND = 16,
+	EVENTS_PER_ROUND = QUEUE_MAX,
+	NOTICES_MAX = 8 * MAX_PEERS, /* an honest datapath never has so much to say */
 };
 
 /* A suspended machine's boottime runs ahead of its monotonic clock by more than reading them. */
@@ -55,10 +57,8 @@ static int ask_vault(enum vault_request_type type, uint32_t peer_id, const uint8
 		memcpy(request.a, point, KEY_LEN);
 	memcpy(request.b, ck, HASH_LEN);
 	r = ipc_call(ENGINE_FD_VAULT, &request, sizeof(request), &reply, sizeof(reply));
-	if (r == -EPIPE)
-		_exit(0);
 	if (r < 0)
-		role_fail("vault", r);
+		ipc_fail("vault", r);
 	r = reply.error;
 	if (r == 0) {
 		memcpy(ck, reply.a, HASH_LEN);
@@ -97,25 +97,37 @@ static void keep_notice(const struct event *event)
 {
 	if (engine.num_notices == engine.cap_notices) {
 		size_t cap = engine.cap_notices ? 2 * engine.cap_notices : 64;
-		struct event *grown = reallocarray(engine.notices, cap, sizeof(*grown));
+		struct event *grown = cap <= NOTICES_MAX
+					      ? reallocarray(engine.notices, cap, sizeof(*grown))
+					      : NULL;
 
 		if (!grown)
-			role_fail("events", -ENOMEM);
+			role_fail("too many events", -ENOMEM);
 		engine.notices = grown;
 		engine.cap_notices = cap;
 	}
 	engine.notices[engine.num_notices++] = *event;
 }
 
-static void take_event(const struct event *event, uint64_t now_ns)
+static bool event_is_valid(const struct event *event)
 {
 	if (event->type < EVENT_HANDSHAKE_MESSAGE || event->type > EVENT_KEYPAIR_GONE ||
-		event->peer_id >= MAX_PEERS || event->len > sizeof(event->message) ||
-		!endpoint_is_valid(&event->endpoint) ||
-		(event->type == EVENT_HANDSHAKE_MESSAGE && event->endpoint.family == 0))
+		event->peer_id >= MAX_PEERS || !endpoint_is_valid(&event->endpoint))
+		return false;
+	return event->type != EVENT_HANDSHAKE_MESSAGE ||
+	       (event->endpoint.family != 0 && event->len != 0 &&
+		       event->len == message_handshake_len(load_le32(event->message)));
+}
+
+static void take_event(const struct event *event, uint64_t now_ns)
+{
+	if (!event_is_valid(event))
 		role_fail("bad event", -EPROTO);
 	if (event->type != EVENT_HANDSHAKE_MESSAGE) {
 		keep_notice(event);
+	} else if (!device_expects(engine.device, event)) {
+		/* it costs nothing, and must not keep initiations out of the queue */
+		status_drop(engine.page, DROP_UNKNOWN_INDEX, 1);
 	} else if (engine.queue_len == QUEUE_MAX) {
 		status_drop(engine.page, DROP_QUEUE_FULL, 1);
 	} else {
@@ -125,19 +137,17 @@ static void take_event(const struct event *event, uint64_t now_ns)
 	}
 }
 
-/* Read all events there are; nothing is handled yet. */
+/* Read the events there are, within reason; nothing is handled yet. */
 static void drain_events(void)
 {
 	uint64_t now_ns = clock_boottime_ns();
 	struct event event;
-	int r;
 
-	while ((r = ipc_try_receive(ENGINE_FD_DATAPATH, &event, sizeof(event), NULL)) == 0)
+	for (int i = 0; i < EVENTS_PER_ROUND; i++) {
+		if (!ipc_next(ENGINE_FD_DATAPATH, &event, sizeof(event), NULL, "datapath"))
+			return;
 		take_event(&event, now_ns);
-	if (r == -EPIPE)
-		_exit(0);
-	if (r != -EAGAIN)
-		role_fail("datapath", r);
+	}
 }
 
 /* To the datapath. While it is slow its events are read: it may be waiting for us to do so. */
@@ -152,10 +162,8 @@ static void emit(void *ctx, const struct control *control)
 		if (poll(&fd, 1, -1) > 0 && (fd.revents & POLLIN))
 			drain_events();
 	}
-	if (r == -EPIPE)
-		_exit(0);
 	if (r < 0)
-		role_fail("datapath", r);
+		ipc_fail("datapath", r);
 }
 
 static void get_random(void *ctx, void *ret_bytes, size_t len)
@@ -170,7 +178,7 @@ static struct device_time now(void)
 	return (struct device_time){clock_boottime_ns(), clock_wall_ns()};
 }
 
-static void handle_events(void)
+static void handle_notices(void)
 {
 	struct event *notices = engine.notices;
 	size_t num = engine.num_notices, cap = engine.cap_notices;
@@ -187,6 +195,10 @@ static void handle_events(void)
 	} else {
 		free(notices);
 	}
+}
+
+static void handle_handshakes(void)
+{
 	for (int i = 0; i < HANDSHAKES_PER_ROUND && engine.queue_len > 0; i++) {
 		struct event *event = &engine.queue[engine.queue_head];
 
@@ -202,25 +214,28 @@ static void handle_events(void)
 static int handle_request(const struct request *request)
 {
 	const struct ack ack = {REQUEST_SYNC};
-	uint64_t now_ns = clock_boottime_ns();
 
 	switch ((enum request_type)request->type) {
 	case REQUEST_SYNC:
-		return ipc_send(ENGINE_FD_MONITOR, &ack, sizeof(ack));
+		ipc_tell(ENGINE_FD_MONITOR, &ack, sizeof(ack), "monitor");
+		return 0;
 	case REQUEST_SET_PUBLIC_KEY:
 		device_set_public_key(engine.device, request->key);
 		return 0;
 	case REQUEST_SET_LINK:
-		device_set_up(engine.device, request->link.up, now_ns);
+		device_set_up(engine.device, request->link.up, now());
 		return 0;
 	case REQUEST_ADD_PEER:
+		/* what the datapath said of the last peer of this number is not about this one */
+		drain_events();
+		handle_notices();
 		return device_add_peer(engine.device, request->peer_id, request->key);
 	case REQUEST_REMOVE_PEER:
 		device_remove_peer(engine.device, request->peer_id);
 		return 0;
 	case REQUEST_SET_KEEPALIVE:
-		return device_set_keepalive(
-			engine.device, request->peer_id, (uint16_t)request->keepalive_s, now_ns);
+		return device_set_keepalive(engine.device, request->peer_id,
+			(uint16_t)request->keepalive_s, clock_boottime_ns());
 	default:
 		return -EPROTO;
 	}
@@ -229,19 +244,13 @@ static int handle_request(const struct request *request)
 static void serve_monitor(void)
 {
 	struct request request;
-	int r;
 
-	while ((r = ipc_try_receive(ENGINE_FD_MONITOR, &request, sizeof(request), NULL)) == 0) {
-		if (request.peer_id >= MAX_PEERS)
-			role_fail("bad request", -EPROTO);
-		r = handle_request(&request);
+	while (ipc_next(ENGINE_FD_MONITOR, &request, sizeof(request), NULL, "monitor")) {
+		int r = request.peer_id < MAX_PEERS ? handle_request(&request) : -EPROTO;
+
 		if (r < 0)
 			role_fail("request", r);
 	}
-	if (r == -EPIPE)
-		_exit(0);
-	if (r != -EAGAIN)
-		role_fail("monitor", r);
 }
 
 /* --- time ------------------------------------------------------------ */
@@ -256,7 +265,7 @@ static uint64_t time_asleep_ns(void)
 /* The kernel cancels this timer when the wall clock jumps, and when the machine wakes up. */
 static void arm_clock_watch(void)
 {
-	const struct itimerspec never = {.it_value.tv_sec = INT32_MAX};
+	const struct itimerspec never = {.it_value.tv_sec = INT64_C(1) << 33};
 	uint64_t asleep_ns = time_asleep_ns();
 
 	if (timerfd_settime(
@@ -283,7 +292,7 @@ static void arm_timer(void)
 		role_fail("timer", -errno);
 }
 
-static void run(void)
+static noreturn void run(void)
 {
 	struct pollfd fds[] = {{.fd = ENGINE_FD_MONITOR, .events = POLLIN},
 		{.fd = ENGINE_FD_DATAPATH, .events = POLLIN},
@@ -305,7 +314,8 @@ static void run(void)
 			(void)!read(engine.timer_fd, &expirations, sizeof(expirations));
 		if (fds[1].revents)
 			drain_events();
-		handle_events();
+		handle_notices();
+		handle_handshakes();
 		if (fds[0].revents)
 			serve_monitor();
 		device_run_timers(engine.device, now());
@@ -323,15 +333,14 @@ void engine_main(void)
 	engine.timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	engine.clock_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	engine.asleep_ns = time_asleep_ns();
-	if (!engine.page || engine.timer_fd < 0 || engine.clock_fd < 0 || crypto_init() < 0)
+	if (!engine.page || engine.timer_fd < 0 || engine.clock_fd < 0)
 		role_fail("cannot start", -errno);
+	role_init_crypto();
 	engine.device = device_new(&ops, engine.page);
 	if (!engine.device)
 		role_fail("cannot start", -ENOMEM);
 	arm_clock_watch();
 	sandbox_enter(ROLE_ENGINE);
-	if (ipc_send(ENGINE_FD_MONITOR, &ready, sizeof(ready)) < 0)
-		_exit(0);
+	ipc_tell(ENGINE_FD_MONITOR, &ready, sizeof(ready), "monitor");
 	run();
-	_exit(1);
 }

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "tunnel/role.h"
+
 static int send_message(
 	int fd, const void *message, size_t len, const int *fds, size_t num_fds, int flags)
 {
@@ -104,14 +106,38 @@ int ipc_receive(int fd, void *message, size_t len)
 	return receive_message(fd, message, len, NULL, 0);
 }
 
-int ipc_try_receive(int fd, void *message, size_t len, int ret_fds[2])
-{
-	return receive_message(fd, message, len, ret_fds, MSG_DONTWAIT);
-}
-
 int ipc_call(int fd, const void *request, size_t request_len, void *reply, size_t reply_len)
 {
 	int r = ipc_send(fd, request, request_len);
 
 	return r < 0 ? r : ipc_receive(fd, reply, reply_len);
+}
+
+int ipc_try_receive(int fd, void *message, size_t len, int ret_fds[2])
+{
+	return receive_message(fd, message, len, ret_fds, MSG_DONTWAIT);
+}
+
+void ipc_fail(const char *neighbour, int error)
+{
+	if (error == -EPIPE)
+		_exit(0);
+	role_fail(neighbour, error);
+}
+
+bool ipc_next(int fd, void *message, size_t len, int ret_fds[2], const char *neighbour)
+{
+	int r = ipc_try_receive(fd, message, len, ret_fds);
+
+	if (r < 0 && r != -EAGAIN)
+		ipc_fail(neighbour, r);
+	return r == 0;
+}
+
+void ipc_tell(int fd, const void *message, size_t len, const char *neighbour)
+{
+	int r = ipc_send(fd, message, len);
+
+	if (r < 0)
+		ipc_fail(neighbour, r);
 }

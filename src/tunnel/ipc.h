@@ -8,11 +8,13 @@
  *   monitor -> vault     struct vault_request, each answered by a struct vault_reply
  *   engine  -> vault     the same, the VAULT_MIX_* only
  *   monitor -> engine    struct request; REQUEST_SYNC is answered by a struct ack
- *   monitor -> datapath  struct request; REQUEST_SYNC, REQUEST_GET_PEERS are answered
+ *   monitor -> datapath  struct request; REQUEST_SYNC, REQUEST_GET_PEER are answered
  *   all     -> monitor   one struct ack when the process is in its sandbox and ready
  */
 #ifndef ADIT_TUNNEL_IPC_H
 #define ADIT_TUNNEL_IPC_H
+
+#include <stdnoreturn.h>
 
 #include "core/exchange.h"
 
@@ -73,7 +75,7 @@ enum request_type {
 	REQUEST_SET_SOCKETS,	   /* sockets, and as many descriptors, IPv4 first */
 	REQUEST_FORGET_SOURCES,
 	REQUEST_FORGET_SOURCE, /* peer_id, endpoint: if that is what it still has */
-	REQUEST_GET_PEERS,     /* peer_id and cursor of the first report -> struct report */
+	REQUEST_GET_PEER,      /* peer_id, cursor (0 at first) -> struct report */
 };
 
 struct request {
@@ -102,17 +104,16 @@ struct ack {
 };
 enum { ACK_READY = 1000 };
 
-/* One piece of the answer to REQUEST_GET_PEERS: a peer's endpoint and allowed IPs. */
+/* The answer to REQUEST_GET_PEER: a peer's endpoint, and its allowed IPs from the request's cursor.
+ */
 enum { REPORT_PREFIXES = 32 };
 struct report {
-	uint32_t exists; /* 0: no peer has this number; only next_peer_id counts */
 	struct endpoint endpoint;
 	uint32_t num_prefixes;
-	uint32_t next_peer_id; /* MAX_PEERS: that was the last */
-	uint32_t next_cursor;
+	uint32_t cursor; /* for the next request, if num_prefixes == REPORT_PREFIXES */
 	struct prefix prefixes[REPORT_PREFIXES];
 };
-static_assert(sizeof(struct report) == 700, "crosses processes");
+static_assert(sizeof(struct report) == 692, "crosses processes");
 
 /* Send one message, waiting while the receiver is slow. Returns 0 or a negative errno; -EPIPE when
  * the other process is gone. */
@@ -133,8 +134,19 @@ MUST_CHECK int ipc_receive(int fd, void *message, size_t len);
  * CLOEXEC, the rest of ret_fds -1. ret_fds may be NULL: none are accepted. */
 MUST_CHECK int ipc_try_receive(int fd, void *message, size_t len, int ret_fds[2]);
 
-/* A monitor's request and its answer as one call. */
+/* A request and its answer as one call. */
 MUST_CHECK int ipc_call(
 	int fd, const void *request, size_t request_len, void *reply, size_t reply_len);
+
+/* For a role's loop: the next message of a neighbour, if there is one, without waiting. Ends this
+ * process when the neighbour is gone (silently: the monitor says which died) or misbehaves.
+ * ret_fds is as in ipc_try_receive. */
+MUST_CHECK bool ipc_next(int fd, void *message, size_t len, int ret_fds[2], const char *neighbour);
+
+/* The same for sending, waiting while the neighbour is slow. */
+void ipc_tell(int fd, const void *message, size_t len, const char *neighbour);
+
+/* Say that a neighbour is gone or misbehaves, and end this process. */
+noreturn void ipc_fail(const char *neighbour, int error);
 
 #endif

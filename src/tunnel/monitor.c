@@ -29,6 +29,7 @@ enum {
 	DEFAULT_MTU = 1420,
 	IPC_BUFFER = 4 << 20,
 	END_TIMEOUT_MS = 1000,
+	ANSWER_TIMEOUT_S = 10,
 };
 
 /* Routes may change in bursts: look at sticky sources this long after the first change. */
@@ -70,143 +71,6 @@ static noreturn void end(int status)
 		poll(NULL, 0, 5);
 	exit(status);
 }
-
-/* --- start ----------------------------------------------------------- */
-
-/* The number in an environment variable, or -1. */
-static int fd_from_environment(const char *name)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? (int)strtol(text, NULL, 10) : -1;
-}
-
-static void open_tun(void)
-{
-	int fd = fd_from_environment(RUN_ENV_TUN_FD), r;
-	struct tun_features features;
-	char name[IFNAMSIZ];
-	bool vnet_hdr;
-
-	if (fd < 0) {
-		monitor.tun_fd = tun_create(monitor.ifname, &features);
-		if (monitor.tun_fd == -EBUSY)
-			fail("cannot create the interface: one of this name exists already",
-				-EBUSY);
-		if (monitor.tun_fd < 0)
-			fail("cannot create the interface", monitor.tun_fd);
-		log_debug("offloads the kernel grants: TSO %s, USO %s", features.tso ? "yes" : "no",
-			features.uso ? "yes" : "no");
-		return;
-	}
-	r = tun_adopt(fd, name, &vnet_hdr, &features);
-	if (r < 0)
-		fail(RUN_ENV_TUN_FD " is not a TUN device", r);
-	if (strcmp(name, monitor.ifname) != 0)
-		fail(RUN_ENV_TUN_FD " belongs to another interface", -EINVAL);
-	monitor.tun_fd = fd;
-}
-
-/* A pair of connected sockets, ends[0] for a and ends[1] for b. */
-static void make_pair(int ends[2])
-{
-	const int size = IPC_BUFFER;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		fail("socketpair", -errno);
-	for (int i = 0; i < 2; i++)
-		(void)setsockopt(ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-}
-
-static void start_role(enum role role, const int *fds, unsigned num_fds)
-{
-	monitor.pids[role] = role_start(role, monitor.ifname, fds, num_fds);
-	if (monitor.pids[role] < 0)
-		fail("cannot start a process", monitor.pids[role]);
-}
-
-static void wait_ready(int fd)
-{
-	struct ack ack;
-	int r = ipc_receive(fd, &ack, sizeof(ack));
-
-	if (r < 0 || ack.type != ACK_READY)
-		fail("a process did not start", r < 0 ? r : -EPROTO);
-}
-
-static void start_roles(void)
-{
-	int vault[2], engine[2], datapath[2], engine_vault[2], engine_datapath[2];
-	int status_fd = status_create();
-
-	if (status_fd < 0)
-		fail("status page", status_fd);
-	make_pair(vault);
-	make_pair(engine);
-	make_pair(datapath);
-	make_pair(engine_vault);
-	make_pair(engine_datapath);
-	start_role(ROLE_VAULT, (int[]){vault[1], engine_vault[0]}, 2);
-	start_role(
-		ROLE_ENGINE, (int[]){engine[1], engine_vault[1], engine_datapath[0], status_fd}, 4);
-	start_role(ROLE_DATAPATH,
-		(int[]){datapath[1], engine_datapath[1], status_fd, monitor.tun_fd}, 4);
-	close(vault[1]);
-	close(engine[1]);
-	close(datapath[1]);
-	for (int i = 0; i < 2; i++) {
-		close(engine_vault[i]);
-		close(engine_datapath[i]);
-	}
-	monitor.links = (struct settings_links){vault[0], engine[0], datapath[0]};
-	monitor.page = status_map(status_fd);
-	if (!monitor.page)
-		fail("status page", -errno);
-	wait_ready(vault[0]);
-	wait_ready(engine[0]);
-	wait_ready(datapath[0]);
-}
-
-static void start(const char *ifname)
-{
-	sigset_t signals;
-	int r;
-
-	monitor.ifname = ifname;
-	monitor.ready_fd = RUN_FD_READY;
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	monitor.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (monitor.signal_fd < 0)
-		fail("signalfd", -errno);
-
-	r = uapi_server_new(ifname, fd_from_environment(RUN_ENV_UAPI_FD), &monitor.server);
-	if (r == -ENOTSOCK)
-		fail(RUN_ENV_UAPI_FD " is not a listening socket", r);
-	if (r == -EADDRINUSE)
-		fail("a tunnel of this name is running already", r);
-	if (r < 0)
-		fail("cannot create the UAPI socket", r);
-	open_tun();
-	r = sandbox_prepare();
-	if (r < 0)
-		fail("cannot create an empty root directory", r);
-	start_roles();
-	monitor.link = link_monitor_new(if_nametoindex(ifname));
-	if (!monitor.link)
-		fail("rtnetlink", -errno);
-	r = link_set_mtu(monitor.link, DEFAULT_MTU);
-	if (r < 0)
-		fail("cannot set the MTU", r);
-	monitor.settings = settings_new(&monitor.links, ifname, monitor.page, monitor.link);
-	if (!monitor.settings)
-		fail("cannot start", -ENOMEM);
-}
-
-/* --- watch ----------------------------------------------------------- */
 
 static noreturn void end_without_interface(void)
 {
@@ -275,6 +139,157 @@ static noreturn void end_on(const char *what, int error)
 	end(1);
 }
 
+/* --- start ----------------------------------------------------------- */
+
+/* The number in an environment variable, or -1. */
+static int fd_from_environment(const char *name)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? (int)strtol(text, NULL, 10) : -1;
+}
+
+static void open_tun(void)
+{
+	int fd = fd_from_environment(RUN_ENV_TUN_FD), r;
+	struct tun_features features;
+	char name[IFNAMSIZ];
+	bool vnet_hdr;
+
+	if (fd < 0) {
+		monitor.tun_fd = tun_create(monitor.ifname, &features);
+		if (monitor.tun_fd == -EBUSY)
+			fail("a tunnel of this name is running already, or another interface has "
+			     "it",
+				-EBUSY);
+		if (monitor.tun_fd < 0)
+			fail("cannot create the interface", monitor.tun_fd);
+		log_debug("offloads the kernel grants: TSO %s, USO %s", features.tso ? "yes" : "no",
+			features.uso ? "yes" : "no");
+		return;
+	}
+	r = tun_adopt(fd, name, &vnet_hdr, &features);
+	if (r < 0)
+		fail(RUN_ENV_TUN_FD " is not a TUN device", r);
+	if (strcmp(name, monitor.ifname) != 0)
+		fail(RUN_ENV_TUN_FD " belongs to another interface", -EINVAL);
+	monitor.tun_fd = fd;
+}
+
+static void make_pair(int ends[2])
+{
+	const int size = IPC_BUFFER;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		fail("socketpair", -errno);
+	for (int i = 0; i < 2; i++)
+		(void)setsockopt(ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+}
+
+/* A neighbour that does not answer has ended, as far as the tunnel is concerned. */
+static void limit_waiting(int fd)
+{
+	const struct timeval limit = {.tv_sec = ANSWER_TIMEOUT_S};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
+		fail("socket timeouts", -errno);
+}
+
+static void start_role(enum role role, const int *fds, unsigned num_fds)
+{
+	monitor.pids[role] = role_start(role, monitor.ifname, fds, num_fds);
+	if (monitor.pids[role] < 0)
+		fail("cannot start a process", monitor.pids[role]);
+}
+
+static void wait_ready(int fd)
+{
+	struct ack ack;
+	int r = ipc_receive(fd, &ack, sizeof(ack));
+
+	if (r < 0 || ack.type != ACK_READY)
+		fail("a process did not start", r < 0 ? r : -EPROTO);
+}
+
+static void start_roles(void)
+{
+	int vault[2], engine[2], datapath[2], engine_vault[2], engine_datapath[2];
+	int status_fd = status_create();
+
+	if (status_fd < 0)
+		fail("status page", status_fd);
+	make_pair(vault);
+	make_pair(engine);
+	make_pair(datapath);
+	make_pair(engine_vault);
+	make_pair(engine_datapath);
+	start_role(ROLE_VAULT, (int[]){vault[1], engine_vault[0]}, 2);
+	start_role(
+		ROLE_ENGINE, (int[]){engine[1], engine_vault[1], engine_datapath[0], status_fd}, 4);
+	start_role(ROLE_DATAPATH,
+		(int[]){datapath[1], engine_datapath[1], status_fd, monitor.tun_fd}, 4);
+	close(vault[1]);
+	close(engine[1]);
+	close(datapath[1]);
+	for (int i = 0; i < 2; i++) {
+		close(engine_vault[i]);
+		close(engine_datapath[i]);
+	}
+	monitor.links = (struct settings_links){vault[0], engine[0], datapath[0]};
+	limit_waiting(vault[0]);
+	limit_waiting(engine[0]);
+	limit_waiting(datapath[0]);
+	monitor.page = status_map(status_fd);
+	if (!monitor.page)
+		fail("status page", -errno);
+	wait_ready(vault[0]);
+	wait_ready(engine[0]);
+	wait_ready(datapath[0]);
+}
+
+static void start(const char *ifname)
+{
+	sigset_t signals;
+	int r;
+
+	monitor.ifname = ifname;
+	monitor.ready_fd = RUN_FD_READY;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	monitor.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (monitor.signal_fd < 0)
+		fail("signalfd", -errno);
+
+	/* the device first: of two who start at once only one can create it */
+	open_tun();
+	r = uapi_server_new(ifname, fd_from_environment(RUN_ENV_UAPI_FD), &monitor.server);
+	if (r == -ENOTSOCK)
+		fail(RUN_ENV_UAPI_FD " is not a listening socket", r);
+	if (r == -EADDRINUSE)
+		fail("a tunnel of this name is running already", r);
+	if (r < 0)
+		fail("cannot create the UAPI socket", r);
+	r = sandbox_prepare();
+	if (r < 0)
+		fail("cannot create an empty root directory", r);
+	start_roles();
+	monitor.link = link_monitor_new(if_nametoindex(ifname));
+	if (!monitor.link)
+		fail("rtnetlink", -errno);
+	r = link_set_mtu(monitor.link, DEFAULT_MTU);
+	if (r < 0)
+		fail("cannot set the MTU", r);
+	monitor.settings = settings_new(&monitor.links, ifname, monitor.page, monitor.link, end_on);
+	if (!monitor.settings)
+		fail("cannot start", -ENOMEM);
+}
+
+/* --- run ----------------------------------------------------------- */
+
 static void follow_link(void)
 {
 	bool routes_changed = false;
@@ -288,38 +303,21 @@ static void follow_link(void)
 	state = link_monitor_state(monitor.link);
 	if (state.gone)
 		end_without_interface();
-	r = settings_set_link(monitor.settings, state);
-	if (r < 0)
-		end_on("interface", r);
+	settings_set_link(monitor.settings, state);
 }
 
 /* Check sticky sources when it is time. Returns how long poll may wait until then. */
 static int check_sources(void)
 {
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-	int r;
 
 	if (monitor.check_sources_ns == 0)
 		return -1;
 	if (now_ns < monitor.check_sources_ns)
 		return (int)((monitor.check_sources_ns - now_ns) / MSEC_NS) + 1;
 	monitor.check_sources_ns = 0;
-	r = settings_check_sources(monitor.settings);
-	if (r < 0)
-		end_on("routes", r);
+	settings_check_sources(monitor.settings);
 	return -1;
-}
-
-static void serve_clients(const struct pollfd *fds, unsigned num)
-{
-	int r = uapi_server_dispatch(monitor.server, monitor.settings, fds, num);
-
-	if (r == -ENOENT) {
-		log_error("the UAPI socket was removed: the tunnel ends");
-		end(0);
-	}
-	if (r < 0)
-		end_on("UAPI", r);
 }
 
 void monitor_main(const char *ifname)
@@ -327,7 +325,7 @@ void monitor_main(const char *ifname)
 	struct pollfd fds[2 + UAPI_MAX_POLLFDS];
 
 	start(ifname);
-	sandbox_enter_monitor();
+	sandbox_enter_monitor(UAPI_DIR);
 	follow_link();
 	(void)!write(monitor.ready_fd, "", 1);
 	close(monitor.ready_fd);
@@ -347,6 +345,9 @@ void monitor_main(const char *ifname)
 			handle_signals();
 		if (fds[1].revents)
 			follow_link();
-		serve_clients(fds + 2, num);
+		if (!uapi_server_dispatch(monitor.server, monitor.settings, fds + 2, num)) {
+			log_error("the UAPI socket was removed: the tunnel ends");
+			end(0);
+		}
 	}
 }

@@ -15,8 +15,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "crypto/aead.h"
+#include "tunnel/run.h"
+#include "tunnel/sandbox.h"
 
 #define ARGV0_PREFIX "adit-"
+#define ENV_USER "ADIT_USER"
 
 enum { FIRST_FD = 3 };
 
@@ -36,6 +40,14 @@ void role_fail(const char *what, int error)
 {
 	log_error("%s: %s", what, strerror(-error));
 	_exit(1);
+}
+
+void role_init_crypto(void)
+{
+	int r = crypto_init();
+
+	if (r < 0)
+		role_fail("libcrypto lacks an algorithm", r);
 }
 
 static noreturn void run(enum role role, const char *ifname)
@@ -74,6 +86,45 @@ void role_main(int argc, char *argv[])
 	}
 }
 
+/* What a role is told by the environment; nothing else of it concerns a role. */
+static const char *const kept_variables[] = {
+	"LOG_LEVEL", RUN_ENV_TUN_FD, RUN_ENV_UAPI_FD, ENV_USER, "ASAN_OPTIONS", "UBSAN_OPTIONS"};
+
+static void keep_environment(char *ret_environment[ARRAY_SIZE(kept_variables) + 1])
+{
+	size_t num = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kept_variables); i++) {
+		size_t len = strlen(kept_variables[i]);
+
+		for (char **variable = environ; *variable; variable++) {
+			if (strncmp(*variable, kept_variables[i], len) == 0 &&
+				(*variable)[len] == '=')
+				ret_environment[num++] = *variable;
+		}
+	}
+	ret_environment[num] = NULL;
+}
+
+struct sandbox_user role_user(void)
+{
+	const char *text = getenv(ENV_USER);
+	struct sandbox_user user = {65534, 65534};
+
+	if (text)
+		sscanf(text, "%u:%u", &user.uid, &user.gid);
+	return user;
+}
+
+void role_set_user(void)
+{
+	struct sandbox_user user = sandbox_find_user();
+	char text[32];
+
+	snprintf(text, sizeof(text), "%u:%u", user.uid, user.gid);
+	setenv(ENV_USER, text, 1);
+}
+
 /* In the child: nothing but fds[] at 3… and stderr stays open. */
 static int place_fds(const int *fds, unsigned num_fds)
 {
@@ -93,6 +144,13 @@ static int place_fds(const int *fds, unsigned num_fds)
 		if (dup2(high[i], FIRST_FD + (int)i) < 0)
 			return -1;
 	}
+	/* a terminal would let us read what is typed there */
+	if (isatty(STDERR_FILENO)) {
+		int terminal = open("/proc/self/fd/2", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+
+		if (terminal >= 0)
+			dup2(terminal, STDERR_FILENO);
+	}
 	if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
 		return -1;
 	return close_range(FIRST_FD + num_fds, ~0U, 0);
@@ -102,6 +160,7 @@ pid_t role_start(enum role role, const char *ifname, const int *fds, unsigned nu
 {
 	char argv0[32], name[32];
 	char *argv[] = {argv0, name, NULL};
+	char *environment[ARRAY_SIZE(kept_variables) + 1];
 	pid_t parent = getpid(), pid;
 	sigset_t none;
 
@@ -113,6 +172,7 @@ pid_t role_start(enum role role, const char *ifname, const int *fds, unsigned nu
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGCHLD, SIG_DFL); /* ignored, it would not tell the monitor of a death */
 	/* a monitor whose starter dies cleans up; the others have nothing to clean */
 	prctl(PR_SET_PDEATHSIG, role == ROLE_MONITOR ? SIGTERM : SIGKILL);
 	if (role != ROLE_MONITOR) {
@@ -121,8 +181,10 @@ pid_t role_start(enum role role, const char *ifname, const int *fds, unsigned nu
 		signal(SIGTERM, SIG_IGN);
 		signal(SIGINT, SIG_IGN);
 	}
-	if (getppid() == parent && place_fds(fds, num_fds) == 0)
-		execv("/proc/self/exe", argv);
+	if (getppid() == parent && place_fds(fds, num_fds) == 0) {
+		keep_environment(environment);
+		execve("/proc/self/exe", argv, environment);
+	}
 	log_error("cannot start the %s: %s", names[role], strerror(errno));
 	_exit(127);
 }

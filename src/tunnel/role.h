@@ -25,11 +25,18 @@ void role_main(int argc, char *argv[]);
  * others but stderr. It is killed when the caller dies. Returns its pid or a negative errno. */
 pid_t role_start(enum role role, const char *ifname, const int *fds, unsigned num_fds);
 
+/* Whom the roles become (see sandbox_find_user): the starter finds out and passes it on. */
+void role_set_user(void);
+struct sandbox_user role_user(void);
+
 /* What each role does after exec; none returns. */
 noreturn void monitor_main(const char *ifname);
 noreturn void vault_main(void);
 noreturn void engine_main(void);
 noreturn void datapath_main(void);
+
+/* Ready the cryptography, or end this process. */
+void role_init_crypto(void);
 
 /* Say why and end this process with status 1: the tunnel fails closed. error is a negative errno.
  */

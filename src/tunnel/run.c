@@ -161,7 +161,9 @@ static int supervise(const char *ifname, int ready_fd)
 	sigset_t signals, before;
 	int fd;
 
+	role_set_user();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	signal(SIGCHLD, SIG_DFL);
 	sigaction(SIGTERM, &forward, NULL);
 	sigaction(SIGINT, &forward, NULL);
 	signal(SIGPIPE, SIG_IGN);

@@ -19,7 +19,10 @@
 #include "net/udp.h"
 #include "tunnel/ipc.h"
 
-enum { LATER_MAX = 1024 };
+enum {
+	LATER_MAX = 1024,
+	MAX_ALLOWED_IPS = 1 << 24, /* of one peer; no request could have set more */
+};
 
 struct known_peer {
 	uint8_t public_key[KEY_LEN];
@@ -43,12 +46,13 @@ struct settings {
 	uint32_t end_id;	  /* no peer has this number or a greater one */
 	uint32_t *free_ids;	  /* a stack, MAX_PEERS */
 	uint32_t num_free_ids;
+	settings_fail fail;
 	struct request later[LATER_MAX]; /* for the engine */
 	size_t num_later;
 };
 
 struct settings *settings_new(const struct settings_links *links, const char *ifname,
-	const struct status_page *page, struct link_monitor *link)
+	const struct status_page *page, struct link_monitor *link, settings_fail fail)
 {
 	struct settings *s = calloc(1, sizeof(*s));
 
@@ -58,6 +62,7 @@ struct settings *settings_new(const struct settings_links *links, const char *if
 	strncpy(s->ifname, ifname, sizeof(s->ifname) - 1);
 	s->page = page;
 	s->link = link;
+	s->fail = fail;
 	s->sockets = (struct udp_pair){.fd4 = -1, .fd6 = -1};
 	s->peers = calloc(MAX_PEERS, sizeof(*s->peers));
 	s->free_ids = calloc(MAX_PEERS, sizeof(*s->free_ids));
@@ -82,63 +87,97 @@ void settings_free(struct settings *s)
 
 /* --- talking to the others ------------------------------------------- */
 
-static int tell(int fd, const struct request *request)
+static const char *name_of(const struct settings *s, int fd)
 {
-	return ipc_send(fd, request, sizeof(*request));
+	return fd == s->links.vault    ? "the vault"
+	       : fd == s->links.engine ? "the engine"
+				       : "the datapath";
 }
 
-static int sync_with(int fd)
+static void tell(struct settings *s, int fd, const struct request *request)
+{
+	int r = ipc_send(fd, request, sizeof(*request));
+
+	if (r < 0)
+		s->fail(name_of(s, fd), r);
+}
+
+static void call(struct settings *s, int fd, const void *request, size_t request_len, void *reply,
+	size_t reply_len)
+{
+	int r = ipc_call(fd, request, request_len, reply, reply_len);
+
+	if (r < 0)
+		s->fail(name_of(s, fd), r);
+}
+
+static void sync_with(struct settings *s, int fd)
 {
 	const struct request request = {.type = REQUEST_SYNC};
 	struct ack ack;
-	int r = ipc_call(fd, &request, sizeof(request), &ack, sizeof(ack));
 
-	return r == 0 && ack.type != REQUEST_SYNC ? -EPROTO : r;
+	call(s, fd, &request, sizeof(request), &ack, sizeof(ack));
+	if (ack.type != REQUEST_SYNC)
+		s->fail(name_of(s, fd), -EPROTO);
 }
 
 /* Give the engine what was kept for it. */
-static int settle(struct settings *s)
+static void settle(struct settings *s)
 {
-	int r = sync_with(s->links.datapath);
-
-	for (size_t i = 0; i < s->num_later && r == 0; i++)
-		r = tell(s->links.engine, &s->later[i]);
+	sync_with(s, s->links.datapath);
+	for (size_t i = 0; i < s->num_later; i++)
+		tell(s, s->links.engine, &s->later[i]);
 	s->num_later = 0;
-	return r == 0 ? sync_with(s->links.engine) : r;
+	sync_with(s, s->links.engine);
 }
 
-static int tell_engine_later(struct settings *s, const struct request *request)
+static void tell_engine_later(struct settings *s, const struct request *request)
 {
 	s->later[s->num_later++] = *request;
-	return s->num_later == LATER_MAX ? settle(s) : 0;
+	if (s->num_later == LATER_MAX)
+		settle(s);
 }
 
-/* One call of the vault; secret, if any, becomes request field a, and ret_a is reply field a. */
-static int ask_vault(struct settings *s, enum vault_request_type type, uint32_t peer_id,
+/* One call of the vault: a, if not NULL, is the request's field a, and ret_a the reply's. */
+static void ask_vault(struct settings *s, enum vault_request_type type, uint32_t peer_id,
 	const uint8_t *a, uint8_t *ret_a)
 {
 	struct vault_request request = {.type = type, .peer_id = peer_id};
 	struct vault_reply reply;
-	int r;
 
 	if (a)
 		memcpy(request.a, a, KEY_LEN);
-	r = ipc_call(s->links.vault, &request, sizeof(request), &reply, sizeof(reply));
-	if (r == 0)
-		r = reply.error;
-	if (r == 0 && ret_a)
+	call(s, s->links.vault, &request, sizeof(request), &reply, sizeof(reply));
+	if (reply.error)
+		s->fail("the vault", reply.error);
+	if (ret_a)
 		memcpy(ret_a, reply.a, KEY_LEN);
 	wipe(&request, sizeof(request));
 	wipe(&reply, sizeof(reply));
-	return r;
+}
+
+static struct report ask_report(struct settings *s, uint32_t peer_id, uint32_t cursor)
+{
+	const struct request request = {
+		.type = REQUEST_GET_PEER, .peer_id = peer_id, .cursor = cursor};
+	struct report report;
+
+	call(s, s->links.datapath, &request, sizeof(request), &report, sizeof(report));
+	if (report.num_prefixes > REPORT_PREFIXES || !endpoint_is_valid(&report.endpoint))
+		s->fail("the datapath", -EPROTO);
+	for (uint32_t i = 0; i < report.num_prefixes; i++) {
+		if (!prefix_is_valid(&report.prefixes[i]))
+			s->fail("the datapath", -EPROTO);
+	}
+	return report;
 }
 
 /* --- the device ------------------------------------------------------ */
 
-static int hand_over_sockets(struct settings *s)
+static void hand_over_sockets(struct settings *s)
 {
 	struct request request = {.type = REQUEST_SET_SOCKETS};
-	int fds[2];
+	int fds[2], r;
 	size_t num = 0;
 
 	if (s->sockets.fd4 >= 0)
@@ -147,7 +186,11 @@ static int hand_over_sockets(struct settings *s)
 		fds[num++] = s->sockets.fd6;
 	request.sockets.has_ipv4 = s->sockets.fd4 >= 0;
 	request.sockets.has_ipv6 = s->sockets.fd6 >= 0;
-	return ipc_send_fds(s->links.datapath, &request, sizeof(request), fds, num);
+	r = ipc_send_fds(s->links.datapath, &request, sizeof(request), fds, num);
+	if (r < 0)
+		s->fail("the datapath", r);
+	/* whoever wants the port next must find it free */
+	sync_with(s, s->links.datapath);
 }
 
 static int open_sockets(struct settings *s, uint16_t port, uint32_t fwmark)
@@ -161,7 +204,8 @@ static int open_sockets(struct settings *s, uint16_t port, uint32_t fwmark)
 	s->sockets = sockets;
 	s->listen_port = port;
 	s->fwmark = fwmark;
-	return hand_over_sockets(s);
+	hand_over_sockets(s);
+	return 0;
 }
 
 /* Port and mark: the part of a request that can fail for reasons outside. */
@@ -171,21 +215,19 @@ static int apply_sockets(struct settings *s, const struct config *config)
 		config->flags & CONFIG_HAS_LISTEN_PORT ? config->listen_port : s->listen_port;
 	uint32_t fwmark = config->flags & CONFIG_HAS_FWMARK ? config->fwmark : s->fwmark;
 	const struct request forget = {.type = REQUEST_FORGET_SOURCES};
-	int r = 0;
+	int r;
 
 	if (s->state.up && port != s->listen_port)
 		return open_sockets(s, port, fwmark);
 	if (fwmark != s->fwmark) {
-		if (s->state.up)
-			r = udp_set_mark(&s->sockets, fwmark);
-		if (r == 0)
-			r = tell(s->links.datapath, &forget);
+		r = s->state.up ? udp_set_mark(&s->sockets, fwmark) : 0;
+		if (r < 0)
+			return r;
+		tell(s, s->links.datapath, &forget);
 	}
-	if (r == 0) {
-		s->listen_port = port;
-		s->fwmark = fwmark;
-	}
-	return r;
+	s->listen_port = port;
+	s->fwmark = fwmark;
+	return 0;
 }
 
 static bool find_peer(const struct settings *s, const uint8_t public_key[KEY_LEN], uint32_t *ret_id)
@@ -207,124 +249,113 @@ static void forget_peer(struct settings *s, uint32_t id)
 }
 
 /* Remove the peers first <= number < end. */
-static int remove_peers(struct settings *s, uint32_t first, uint32_t end)
+static void remove_peers(struct settings *s, uint32_t first, uint32_t end)
 {
 	struct request request = {.type = REQUEST_REMOVE_PEER};
-	int r = settle(s);
 
-	for (uint32_t id = first; id < end && r == 0; id++) {
+	settle(s);
+	for (uint32_t id = first; id < end; id++) {
 		request.peer_id = id;
 		if (s->peers[id].exists)
-			r = tell(s->links.engine, &request);
+			tell(s, s->links.engine, &request);
 	}
-	if (r == 0)
-		r = sync_with(s->links.engine);
-	for (uint32_t id = first; id < end && r == 0; id++) {
+	sync_with(s, s->links.engine);
+	for (uint32_t id = first; id < end; id++) {
 		request.peer_id = id;
 		if (!s->peers[id].exists)
 			continue;
-		r = tell(s->links.datapath, &request);
-		if (r == 0)
-			r = ask_vault(s, VAULT_REMOVE_PEER, id, NULL, NULL);
+		tell(s, s->links.datapath, &request);
+		ask_vault(s, VAULT_REMOVE_PEER, id, NULL, NULL);
 		forget_peer(s, id);
 	}
-	return r;
 }
 
-static int apply_private_key(struct settings *s, const struct config *config)
+static void apply_private_key(struct settings *s, const struct config *config)
 {
 	struct request request = {.type = REQUEST_SET_PUBLIC_KEY};
 	uint32_t id;
-	int r;
 
-	r = ask_vault(s, VAULT_SET_PRIVATE_KEY, 0, config->private_key, request.key);
-	if (r < 0 || memcmp(request.key, s->public_key, KEY_LEN) == 0)
-		return r;
+	ask_vault(s, VAULT_SET_PRIVATE_KEY, 0, config->private_key, request.key);
+	if (memcmp(request.key, s->public_key, KEY_LEN) == 0)
+		return;
 	memcpy(s->public_key, request.key, KEY_LEN);
 	if (find_peer(s, s->public_key, &id))
-		r = remove_peers(s, id, id + 1); /* nobody is their own peer */
-	if (r == 0)
-		r = tell(s->links.datapath, &request);
-	return r == 0 ? tell_engine_later(s, &request) : r;
+		remove_peers(s, id, id + 1); /* nobody is their own peer */
+	tell(s, s->links.datapath, &request);
+	tell_engine_later(s, &request);
 }
 
 /* --- peers ----------------------------------------------------------- */
 
-static int add_peer(struct settings *s, const uint8_t public_key[KEY_LEN], uint32_t *ret_id)
+static uint32_t add_peer(struct settings *s, const uint8_t public_key[KEY_LEN])
 {
 	struct request request = {.type = REQUEST_ADD_PEER};
-	uint32_t id = s->num_free_ids ? s->free_ids[s->num_free_ids - 1] : s->end_id;
-	int r;
+	uint32_t id = s->num_free_ids ? s->free_ids[--s->num_free_ids] : s->end_id++;
+	int r = map_put(&s->by_key, siphash(s->table_key, public_key, KEY_LEN), id);
 
-	if (id == MAX_PEERS)
-		return -ENOSPC;
-	r = map_put(&s->by_key, siphash(s->table_key, public_key, KEY_LEN), id);
 	if (r < 0)
-		return r;
-	if (id == s->end_id)
-		s->end_id++;
-	else
-		s->num_free_ids--;
+		s->fail("peers", r);
 	s->peers[id].exists = true;
 	memcpy(s->peers[id].public_key, public_key, KEY_LEN);
-
 	request.peer_id = id;
 	memcpy(request.key, public_key, KEY_LEN);
-	r = tell(s->links.datapath, &request);
-	if (r == 0)
-		r = ask_vault(s, VAULT_ADD_PEER, id, public_key, NULL);
-	if (r == 0)
-		r = tell_engine_later(s, &request);
-	*ret_id = id;
-	return r;
+	tell(s, s->links.datapath, &request);
+	ask_vault(s, VAULT_ADD_PEER, id, public_key, NULL);
+	tell_engine_later(s, &request);
+	return id;
 }
 
-static int apply_allowed_ips(struct settings *s, uint32_t id, const struct config_peer *peer)
-{
-	struct request request = {.type = REQUEST_CLEAR_ALLOWED_IPS, .peer_id = id};
-	int r = 0;
-
-	if (peer->flags & CONFIG_PEER_REPLACE_ALLOWED_IPS)
-		r = tell(s->links.datapath, &request);
-	for (size_t i = 0; i < peer->num_allowed_ips && r == 0; i++) {
-		request.type = peer->allowed_ips[i].remove ? REQUEST_REMOVE_ALLOWED_IP
-							   : REQUEST_ADD_ALLOWED_IP;
-		request.prefix = peer->allowed_ips[i].prefix;
-		r = tell(s->links.datapath, &request);
-	}
-	return r;
-}
-
-static int apply_peer(struct settings *s, const struct config_peer *peer)
+/* Everything about a peer that stays but its allowed IPs. */
+static void apply_peer(struct settings *s, const struct config_peer *peer)
 {
 	struct request request = {0};
-	bool exists = find_peer(s, peer->public_key, &request.peer_id);
-	int r = 0;
 
-	if (peer->flags & CONFIG_PEER_REMOVE)
-		return exists ? remove_peers(s, request.peer_id, request.peer_id + 1) : 0;
-	if (!exists && (peer->flags & CONFIG_PEER_UPDATE_ONLY))
-		return 0;
-	if (memcmp(peer->public_key, s->public_key, KEY_LEN) == 0)
-		return 0; /* nobody is their own peer */
-	if (!exists)
-		r = add_peer(s, peer->public_key, &request.peer_id);
-	if (r == 0 && (peer->flags & CONFIG_PEER_HAS_PRESHARED_KEY))
-		r = ask_vault(s, VAULT_SET_PSK, request.peer_id, peer->preshared_key, NULL);
-	if (r == 0 && peer->endpoint.family) {
+	if (!find_peer(s, peer->public_key, &request.peer_id)) {
+		if ((peer->flags & CONFIG_PEER_UPDATE_ONLY) ||
+			memcmp(peer->public_key, s->public_key, KEY_LEN) == 0)
+			return; /* nobody is their own peer */
+		request.peer_id = add_peer(s, peer->public_key);
+	}
+	if (peer->flags & CONFIG_PEER_HAS_PRESHARED_KEY)
+		ask_vault(s, VAULT_SET_PSK, request.peer_id, peer->preshared_key, NULL);
+	if (peer->endpoint.family) {
 		request.type = REQUEST_SET_ENDPOINT;
 		request.endpoint = peer->endpoint;
-		r = tell(s->links.datapath, &request);
+		tell(s, s->links.datapath, &request);
 	}
-	if (r == 0)
-		r = apply_allowed_ips(s, request.peer_id, peer);
-	if (r == 0 && (peer->flags & CONFIG_PEER_HAS_KEEPALIVE)) {
+	if (peer->flags & CONFIG_PEER_HAS_KEEPALIVE) {
 		s->peers[request.peer_id].keepalive_s = peer->keepalive_s;
 		request.type = REQUEST_SET_KEEPALIVE;
 		request.keepalive_s = peer->keepalive_s;
-		r = tell_engine_later(s, &request);
+		tell_engine_later(s, &request);
 	}
-	return r;
+}
+
+static void apply_allowed_ips(struct settings *s, const struct config_peer *peer)
+{
+	struct request request = {.type = REQUEST_CLEAR_ALLOWED_IPS};
+
+	if (!find_peer(s, peer->public_key, &request.peer_id))
+		return;
+	if (peer->flags & CONFIG_PEER_REPLACE_ALLOWED_IPS)
+		tell(s, s->links.datapath, &request);
+	for (size_t i = 0; i < peer->num_allowed_ips; i++) {
+		request.type = peer->allowed_ips[i].remove ? REQUEST_REMOVE_ALLOWED_IP
+							   : REQUEST_ADD_ALLOWED_IP;
+		request.prefix = peer->allowed_ips[i].prefix;
+		tell(s, s->links.datapath, &request);
+	}
+}
+
+/* Peers that are added or changed, none removed. Allowed IPs come last: they let packets flow, and
+ * by then everybody knows the peer. */
+static void apply_peers(struct settings *s, const struct config_peer *peers, size_t num_peers)
+{
+	for (size_t i = 0; i < num_peers; i++)
+		apply_peer(s, &peers[i]);
+	settle(s);
+	for (size_t i = 0; i < num_peers; i++)
+		apply_allowed_ips(s, &peers[i]);
 }
 
 static bool has_room(const struct settings *s, const struct config *config)
@@ -345,44 +376,52 @@ static bool has_room(const struct settings *s, const struct config *config)
 
 int settings_apply(struct settings *s, const struct config *config)
 {
+	size_t first = 0;
 	int r;
 
 	if (!has_room(s, config))
 		return -ENOSPC;
 	r = apply_sockets(s, config);
-	if (r == 0 && (config->flags & CONFIG_REPLACE_PEERS))
-		r = remove_peers(s, 0, s->end_id);
-	if (r == 0 && (config->flags & CONFIG_HAS_PRIVATE_KEY))
-		r = apply_private_key(s, config);
-	for (size_t i = 0; i < config->num_peers && r == 0; i++)
-		r = apply_peer(s, &config->peers[i]);
-	return r == 0 ? settle(s) : r;
+	if (r < 0)
+		return r;
+	if (config->flags & CONFIG_REPLACE_PEERS)
+		remove_peers(s, 0, s->end_id);
+	if (config->flags & CONFIG_HAS_PRIVATE_KEY)
+		apply_private_key(s, config);
+	for (size_t i = 0; i < config->num_peers; i++) {
+		uint32_t id;
+
+		if (!(config->peers[i].flags & CONFIG_PEER_REMOVE))
+			continue;
+		apply_peers(s, config->peers + first, i - first);
+		if (find_peer(s, config->peers[i].public_key, &id))
+			remove_peers(s, id, id + 1);
+		first = i + 1;
+	}
+	apply_peers(s, config->peers + first, config->num_peers - first);
+	sync_with(s, s->links.datapath);
+	return 0;
 }
 
 /* --- collecting ------------------------------------------------------ */
 
 static int collect_routing(struct settings *s, uint32_t id, struct config_peer *peer)
 {
-	struct request request = {.type = REQUEST_GET_PEERS, .peer_id = id};
-	struct report report;
-	int r = 0;
+	struct report report = {0};
 
 	do {
-		r = ipc_call(s->links.datapath, &request, sizeof(request), &report, sizeof(report));
-		if (r < 0)
-			return r;
-		if (!report.exists || report.num_prefixes > REPORT_PREFIXES ||
-			!endpoint_is_valid(&report.endpoint))
-			return -EPROTO;
+		report = ask_report(s, id, report.cursor);
 		peer->endpoint = report.endpoint;
-		for (uint32_t i = 0; i < report.num_prefixes && r == 0; i++) {
-			if (!prefix_is_valid(&report.prefixes[i]))
-				return -EPROTO;
-			r = config_peer_add_allowed_ip(peer, &report.prefixes[i], false);
+		for (uint32_t i = 0; i < report.num_prefixes; i++) {
+			int r = config_peer_add_allowed_ip(peer, &report.prefixes[i], false);
+
+			if (r < 0)
+				return r;
 		}
-		request.cursor = report.next_cursor;
-	} while (r == 0 && report.next_peer_id == id);
-	return r;
+		if (peer->num_allowed_ips > MAX_ALLOWED_IPS)
+			s->fail("the datapath", -EPROTO);
+	} while (report.num_prefixes == REPORT_PREFIXES);
+	return 0;
 }
 
 static int collect_peer(struct settings *s, uint32_t id, struct config *config)
@@ -390,7 +429,6 @@ static int collect_peer(struct settings *s, uint32_t id, struct config *config)
 	const struct peer_status *status = &s->page->peers[id];
 	struct config_peer *peer = config_add_peer(config);
 	uint64_t handshake_ns;
-	int r;
 
 	if (!peer)
 		return -ENOMEM;
@@ -402,8 +440,8 @@ static int collect_peer(struct settings *s, uint32_t id, struct config *config)
 	peer->last_handshake_ns = (uint32_t)(handshake_ns % SECOND_NS);
 	peer->rx_bytes = atomic_load(&status->rx_bytes);
 	peer->tx_bytes = atomic_load(&status->tx_bytes);
-	r = ask_vault(s, VAULT_GET_PSK, id, NULL, peer->preshared_key);
-	return r == 0 ? collect_routing(s, id, peer) : r;
+	ask_vault(s, VAULT_GET_PSK, id, NULL, peer->preshared_key);
+	return collect_routing(s, id, peer);
 }
 
 int settings_collect(struct settings *s, struct config *ret_config)
@@ -419,7 +457,7 @@ int settings_collect(struct settings *s, struct config *ret_config)
 		config.flags |= CONFIG_HAS_FWMARK;
 	if (!bytes_are_zero(s->public_key, KEY_LEN)) {
 		config.flags |= CONFIG_HAS_PRIVATE_KEY;
-		r = ask_vault(s, VAULT_GET_PRIVATE_KEY, 0, NULL, config.private_key);
+		ask_vault(s, VAULT_GET_PRIVATE_KEY, 0, NULL, config.private_key);
 	}
 	for (uint32_t id = 0; id < s->end_id && r == 0; id++) {
 		if (s->peers[id].exists)
@@ -432,54 +470,49 @@ int settings_collect(struct settings *s, struct config *ret_config)
 		config_deinit(&config);
 	else
 		*ret_config = config;
+	wipe(config.private_key, KEY_LEN);
 	return r;
 }
 
 /* --- the interface --------------------------------------------------- */
 
-static int announce_link(struct settings *s)
+static void announce_link(struct settings *s)
 {
 	const struct request request = {
 		.type = REQUEST_SET_LINK, .link = {.up = s->state.up, .mtu = s->state.mtu}};
-	int r;
-
 	/* packets may flow only while the engine watches */
-	if (!s->state.up) {
-		r = tell(s->links.engine, &request);
-		if (r == 0)
-			r = sync_with(s->links.engine);
-		return r == 0 ? tell(s->links.datapath, &request) : r;
-	}
-	r = tell(s->links.datapath, &request);
-	if (r == 0)
-		r = sync_with(s->links.datapath);
-	return r == 0 ? tell(s->links.engine, &request) : r;
+	int first = s->state.up ? s->links.datapath : s->links.engine;
+	int second = s->state.up ? s->links.engine : s->links.datapath;
+
+	tell(s, first, &request);
+	sync_with(s, first);
+	tell(s, second, &request);
 }
 
-int settings_set_link(struct settings *s, struct link_state state)
+void settings_set_link(struct settings *s, struct link_state state)
 {
 	struct link_state before = s->state;
 	int r;
 
 	if (state.up == before.up && state.mtu == before.mtu)
-		return 0;
+		return;
 	if (state.up && !before.up) {
 		r = open_sockets(s, s->listen_port, s->fwmark);
-		if (r < 0 && r != -EPIPE) {
+		if (r < 0) {
 			log_error("cannot open UDP port %u: %s; the interface is set down",
 				s->listen_port, strerror(-r));
-			return link_set_down(s->link);
+			r = link_set_down(s->link);
+			if (r < 0)
+				s->fail("cannot set the interface down", r);
+			return;
 		}
-		if (r < 0)
-			return r;
 	}
 	s->state = state;
-	r = announce_link(s);
-	if (r == 0 && before.up && !state.up) {
+	announce_link(s);
+	if (before.up && !state.up) {
 		udp_close(&s->sockets);
-		r = hand_over_sockets(s);
+		hand_over_sockets(s);
 	}
-	return r;
 }
 
 /* Only peers heard of lately have a source worth asking the kernel about. */
@@ -490,31 +523,23 @@ static bool is_active(const struct settings *s, uint32_t id, uint64_t now_ns)
 	return s->peers[id].exists && last_ns && last_ns + REJECT_AFTER_TIME_NS > now_ns;
 }
 
-int settings_check_sources(struct settings *s)
+void settings_check_sources(struct settings *s)
 {
 	uint64_t now_ns = clock_boottime_ns();
-	int r = 0;
 
-	for (uint32_t id = 0; id < s->end_id && r == 0; id++) {
-		struct request request = {.type = REQUEST_GET_PEERS, .peer_id = id};
-		struct report report;
+	for (uint32_t id = 0; id < s->end_id; id++) {
+		struct request forget = {.type = REQUEST_FORGET_SOURCE, .peer_id = id};
 		int ifindex;
 
 		if (!is_active(s, id, now_ns))
 			continue;
-		r = ipc_call(s->links.datapath, &request, sizeof(request), &report, sizeof(report));
-		if (r == 0 && !endpoint_is_valid(&report.endpoint))
-			r = -EPROTO;
-		if (r < 0 || !report.exists || report.endpoint.family == 0 ||
-			bytes_are_zero(report.endpoint.local, sizeof(report.endpoint.local)))
+		forget.endpoint = ask_report(s, id, 0).endpoint;
+		if (forget.endpoint.family == 0 ||
+			bytes_are_zero(forget.endpoint.local, sizeof(forget.endpoint.local)))
 			continue;
-		ifindex = link_route_ifindex(s->link, &report.endpoint, true, s->fwmark);
-		if (ifindex > 0 && (report.endpoint.family == AF_INET6 ||
-					   (uint32_t)ifindex == report.endpoint.local_ifindex))
-			continue;
-		request.type = REQUEST_FORGET_SOURCE;
-		request.endpoint = report.endpoint;
-		r = tell(s->links.datapath, &request);
+		ifindex = link_route_ifindex(s->link, &forget.endpoint, true, s->fwmark);
+		if (ifindex < 0 || (forget.endpoint.family == AF_INET &&
+					   (uint32_t)ifindex != forget.endpoint.local_ifindex))
+			tell(s, s->links.datapath, &forget);
 	}
-	return r;
 }

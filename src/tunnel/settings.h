@@ -18,26 +18,29 @@ struct settings_links {
 	int vault, engine, datapath;
 };
 
+/* Called when another process is gone (-EPIPE), does not answer (-EAGAIN) or talks nonsense:
+ * nothing can be relied on then, and the tunnel ends. */
+typedef void (*settings_fail)(const char *what, int error) __attribute__((__noreturn__));
+
 /* Settings without keys and peers, interface down. page and link are borrowed. NULL: out of memory.
  */
 struct settings *settings_new(const struct settings_links *links, const char *ifname,
-	const struct status_page *page, struct link_monitor *link);
+	const struct status_page *page, struct link_monitor *link, settings_fail fail);
 void settings_free(struct settings *settings);
 
-/* Apply a complete set request. What can fail comes first and is undone: returns 0, or a negative
- * errno with nothing changed (-EADDRINUSE, -EPERM…: the sockets; -ENOSPC: too many peers). -EPIPE:
- * another process has died, which ends the tunnel. */
+/* Apply a complete set request. What can fail comes first: returns 0, or a negative errno with
+ * nothing changed (-EADDRINUSE, -EPERM…: the sockets; -ENOSPC: too many peers). */
 MUST_CHECK int settings_apply(struct settings *settings, const struct config *config);
 
 /* Collect everything a get reply holds into ret_config, to be released with config_deinit.
- * Returns 0 or a negative errno, with ret_config empty. */
+ * Returns 0 or -ENOMEM, with ret_config empty. */
 MUST_CHECK int settings_collect(struct settings *settings, struct config *ret_config);
 
-/* The interface changed its state: open or close the sockets, tell the others. Returns 0 or a
- * negative errno; when the sockets cannot be opened the interface is set down again. */
-MUST_CHECK int settings_set_link(struct settings *settings, struct link_state state);
+/* The interface changed its state: open or close the sockets, tell the others. When the sockets
+ * cannot be opened the interface is set down again. */
+void settings_set_link(struct settings *settings, struct link_state state);
 
 /* Routes or addresses changed: forget the sticky sources that would not be chosen any more. */
-MUST_CHECK int settings_check_sources(struct settings *settings);
+void settings_check_sources(struct settings *settings);
 
 #endif

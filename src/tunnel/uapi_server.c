@@ -16,8 +16,6 @@
 #include "base/log.h"
 #include "config/uapi.h"
 
-#define UAPI_DIR "/var/run/wireguard"
-
 enum { READ_SIZE = 65536 };
 
 struct client {
@@ -154,13 +152,7 @@ void uapi_server_free(struct uapi_server *server)
 
 /* --- requests -------------------------------------------------------- */
 
-/* Whether this error of settings ends the tunnel: a neighbour is gone, or talks nonsense. */
-static bool is_fatal(int error)
-{
-	return error == -EPIPE || error == -EPROTO;
-}
-
-static int answer_get(struct client *client, struct settings *settings)
+static void answer_get(struct client *client, struct settings *settings)
 {
 	struct config config = {0};
 	int r = settings_collect(settings, &config);
@@ -170,46 +162,42 @@ static int answer_get(struct client *client, struct settings *settings)
 	else
 		uapi_write_get_reply(&client->out, &config);
 	config_deinit(&config);
-	return is_fatal(r) ? r : 0;
 }
 
-static int answer_set(struct client *client, size_t len, struct settings *settings)
+static void answer_set(struct client *client, size_t len, struct settings *settings)
 {
 	struct config config = {0};
 	unsigned line;
 	int r = uapi_parse_set(client->in.data, len, &config, &line);
 
-	if (r < 0) {
+	if (r < 0)
 		log_error("UAPI: line %u of a set request: %s", line, strerror(-r));
-		uapi_write_errno(&client->out, r);
-		return 0;
-	}
-	r = settings_apply(settings, &config);
+	else
+		r = settings_apply(settings, &config);
 	uapi_write_errno(&client->out, r);
 	config_deinit(&config);
-	return is_fatal(r) ? r : 0;
 }
 
-/* Answer one request if it is complete. Returns an error that ends the tunnel; sets *ret_bad when
- * what the client says cannot become a request. */
-static int answer(struct client *client, struct settings *settings, bool *ret_bad)
+/* Answer one request if it is complete. Returns false when what the client says cannot become a
+ * request. */
+static bool answer(struct client *client, struct settings *settings)
 {
 	enum uapi_operation operation;
 	ssize_t len = uapi_find_request(client->in.data, client->in.len, &client->scan, &operation);
-	int r;
 
-	*ret_bad = len < 0;
 	client->more = false;
 	if (len <= 0)
-		return 0;
-	r = operation == UAPI_GET ? answer_get(client, settings)
-				  : answer_set(client, (size_t)len, settings);
+		return len == 0;
+	if (operation == UAPI_GET)
+		answer_get(client, settings);
+	else
+		answer_set(client, (size_t)len, settings);
 	client->in.len -= (size_t)len;
 	memmove(client->in.data, client->in.data + len, client->in.len);
 	wipe(client->in.data + client->in.len, (size_t)len);
 	client->scan = 0;
 	client->more = client->in.len > 0;
-	return r;
+	return true;
 }
 
 /* --- clients --------------------------------------------------------- */
@@ -244,20 +232,18 @@ static bool read_in(struct client *client)
 	return n > 0 && !client->in.failed;
 }
 
-static int client_dispatch(struct client *client, struct settings *settings, short revents)
+static void client_dispatch(struct client *client, struct settings *settings, short revents)
 {
-	bool alive = true, bad = false;
-	int r = 0;
+	bool alive = true;
 
 	if (revents & (POLLIN | POLLHUP | POLLERR))
 		alive = read_in(client);
 	/* One request a turn, and the next when the reply is on its way: a client keeps us neither
 	 * from the others nor in memory. */
 	if (alive && write_out(client) && client->out.len == 0)
-		r = answer(client, settings, &bad);
-	if (!alive || bad || client->out.failed || !write_out(client))
+		alive = answer(client, settings);
+	if (!alive || client->out.failed || !write_out(client))
 		client_close(client);
-	return r;
 }
 
 /* A free place, or that of the client that has been silent for longest: connections that somebody
@@ -321,22 +307,18 @@ unsigned uapi_server_pollfds(const struct uapi_server *server, struct pollfd *re
 	return num;
 }
 
-int uapi_server_dispatch(struct uapi_server *server, struct settings *settings,
+bool uapi_server_dispatch(struct uapi_server *server, struct settings *settings,
 	const struct pollfd *fds, unsigned num_fds)
 {
-	int r = 0;
-
-	for (unsigned i = 2; i < num_fds && r == 0; i++) {
+	for (unsigned i = 2; i < num_fds; i++) {
 		struct client *client = &server->clients[i - 2];
 
 		if (!fds[i].revents)
 			continue;
 		client->served = ++server->num_served;
-		r = client_dispatch(client, settings, fds[i].revents);
+		client_dispatch(client, settings, fds[i].revents);
 	}
 	if (fds[0].revents)
 		accept_client(server);
-	if (r == 0 && fds[1].revents && was_removed(server))
-		r = -ENOENT;
-	return r;
+	return !fds[1].revents || !was_removed(server);
 }

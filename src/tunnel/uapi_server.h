@@ -9,6 +9,8 @@
 
 #include "tunnel/settings.h"
 
+#define UAPI_DIR "/var/run/wireguard"
+
 enum { UAPI_MAX_CLIENTS = 16, UAPI_MAX_POLLFDS = UAPI_MAX_CLIENTS + 2 };
 
 struct uapi_server;
@@ -24,9 +26,9 @@ void uapi_server_free(struct uapi_server *server);
 /* Fill in what to poll for; returns how many entries, at most UAPI_MAX_POLLFDS. */
 unsigned uapi_server_pollfds(const struct uapi_server *server, struct pollfd *ret_fds);
 
-/* Serve what poll found, with the same entries. Returns 0; -ENOENT when somebody removed the
- * socket file, which is the way to end a tunnel; or an error of settings that ends it too. */
-MUST_CHECK int uapi_server_dispatch(struct uapi_server *server, struct settings *settings,
+/* Serve what poll found, with the same entries. Returns false when somebody removed the socket
+ * file, which is a way to end a tunnel. */
+MUST_CHECK bool uapi_server_dispatch(struct uapi_server *server, struct settings *settings,
 	const struct pollfd *fds, unsigned num_fds);
 
 /* Remove the socket file of ifname, when its owner could not. */

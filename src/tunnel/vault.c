@@ -54,32 +54,28 @@ static int configure(
 	}
 }
 
-static void serve(struct keyring *keyring, int fd,
+/* Nobody has more than one request under way, so the answer always has room. */
+static void serve(struct keyring *keyring, int fd, const char *neighbour,
 	int (*answer)(struct keyring *, const struct vault_request *, struct vault_reply *))
 {
 	struct vault_request request;
 	struct vault_reply reply = {0};
-	int r = ipc_receive(fd, &request, sizeof(request));
+	int r;
 
-	if (r == -EPIPE)
-		_exit(0); /* the neighbour is gone; the monitor says which and why */
-	if (r < 0 || request.peer_id >= MAX_PEERS)
-		role_fail("bad request", r < 0 ? r : -EPROTO);
-	r = answer(keyring, &request, &reply);
+	if (!ipc_next(fd, &request, sizeof(request), NULL, neighbour))
+		return;
+	r = request.peer_id < MAX_PEERS ? answer(keyring, &request, &reply) : -EPROTO;
 	if (r == -EPROTO)
 		role_fail("bad request", r);
 	if (r < 0) {
 		wipe(&reply, sizeof(reply));
 		reply.error = r;
 	}
-	/* a neighbour that asks and does not listen must not keep us from the other */
 	r = ipc_try_send(fd, &reply, sizeof(reply));
 	wipe(&request, sizeof(request));
 	wipe(&reply, sizeof(reply));
-	if (r == -EPIPE)
-		_exit(0);
 	if (r < 0)
-		role_fail("reply", r);
+		ipc_fail(neighbour, r);
 }
 
 void vault_main(void)
@@ -89,17 +85,17 @@ void vault_main(void)
 		{.fd = VAULT_FD_ENGINE, .events = POLLIN}};
 	struct keyring *keyring = keyring_new();
 
-	if (!keyring || crypto_init() < 0)
+	if (!keyring)
 		role_fail("cannot start", -ENOMEM);
+	role_init_crypto();
 	sandbox_enter(ROLE_VAULT);
-	if (ipc_send(VAULT_FD_MONITOR, &ready, sizeof(ready)) < 0)
-		_exit(0);
+	ipc_tell(VAULT_FD_MONITOR, &ready, sizeof(ready), "monitor");
 	for (;;) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			role_fail("poll", -errno);
 		if (fds[0].revents)
-			serve(keyring, VAULT_FD_MONITOR, configure);
+			serve(keyring, VAULT_FD_MONITOR, "monitor", configure);
 		else if (fds[1].revents)
-			serve(keyring, VAULT_FD_ENGINE, mix);
+			serve(keyring, VAULT_FD_ENGINE, "engine", mix);
 	}
 }

@@ -62,8 +62,7 @@ static void require(bool condition)
 		abort();
 }
 
-/* --- nodes ---------------------------------------------------------------------------------------
- */
+/* --- nodes ----------------------------------------------------------- */
 
 static struct endpoint address_of(unsigned host)
 {
@@ -149,7 +148,7 @@ static void node_init(struct node *node, uint8_t secret)
 /* Forget all of the run before. */
 static void node_reset(struct node *node)
 {
-	device_set_up(node->device, false, now_ns);
+	device_set_up(node->device, false, (struct device_time){now_ns, now_ns});
 	for (uint32_t id = 0; id < 2; id++) {
 		device_remove_peer(node->device, id);
 		keyring_remove_peer(node->keyring, id);
@@ -179,7 +178,7 @@ static void node_add(struct node *node, uint32_t id, unsigned other)
 static void node_up(struct node *node)
 {
 	transport_set_link(node->transport, true, MTU);
-	device_set_up(node->device, true, now_ns);
+	device_set_up(node->device, true, (struct device_time){now_ns, now_ns});
 }
 
 /* Let device and transport of a node talk until they have no more to say. */
@@ -299,8 +298,7 @@ static bool gets_through(unsigned from, unsigned to)
 	return false;
 }
 
-/* --- input ---------------------------------------------------------------------------------------
- */
+/* --- input ----------------------------------------------------------- */
 
 static uint8_t take(struct input *input)
 {
@@ -339,8 +337,7 @@ static struct endpoint take_endpoint(struct input *input)
 	return endpoint;
 }
 
-/* --- actions -------------------------------------------------------------------------------------
- */
+/* --- actions --------------------------------------------------------- */
 
 static uint64_t num_drops(const struct node *node)
 {

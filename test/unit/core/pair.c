@@ -12,8 +12,7 @@ struct node *a, *b;
 #define START_NS (1000 * SECOND_NS)
 #define WALL_START_NS (UINT64_C(1700000000) * SECOND_NS)
 
-/* --- what a node asks of the world --------------------------------------------------------------
- */
+/* --- what a node asks of the world ----------------------------------- */
 
 uint64_t pair_random(void)
 {
@@ -96,8 +95,7 @@ static void send_datagrams(void *ctx, struct batch *datagrams)
 	}
 }
 
-/* --- the pipe ------------------------------------------------------------------------------------
- */
+/* --- the pipe -------------------------------------------------------- */
 
 uint32_t datagram_type(const struct datagram *datagram)
 {
@@ -208,8 +206,7 @@ void pair_advance(uint64_t ns)
 	pair_run();
 }
 
-/* --- nodes ---------------------------------------------------------------------------------------
- */
+/* --- nodes ----------------------------------------------------------- */
 
 struct device_time node_time(const struct node *node)
 {
@@ -235,7 +232,7 @@ void node_set_psk(struct node *node, const uint8_t psk[KEY_LEN])
 void node_set_up(struct node *node, bool up)
 {
 	transport_set_link(node->transport, up, PAIR_MTU);
-	device_set_up(node->device, up, pair->now_ns);
+	device_set_up(node->device, up, node_time(node));
 }
 
 static void add_other(struct node *node)
@@ -355,8 +352,7 @@ void pair_reset_counts(void)
 	}
 }
 
-/* --- inner packets -------------------------------------------------------------------------------
- */
+/* --- inner packets --------------------------------------------------- */
 
 void inner_packet(const struct node *node, uint8_t *data, uint32_t len, uint32_t number)
 {
@@ -416,8 +412,7 @@ void node_event(struct node *node, enum event_type type)
 	emit_event(node, &event);
 }
 
-/* --- what was counted ----------------------------------------------------------------------------
- */
+/* --- what was counted ------------------------------------------------ */
 
 struct peer_status *node_status(struct node *node)
 {

@@ -147,9 +147,9 @@ static void test_interface_up_watches_anew(void **state)
 {
 	(void)state;
 	pair_handshake();
-	device_set_up(a->device, false, pair->now_ns);
+	device_set_up(a->device, false, node_time(a));
 	atomic_store(&node_status(a)->watched, 1);
-	device_set_up(a->device, true, pair->now_ns);
+	device_set_up(a->device, true, node_time(a));
 	pair_reset_counts();
 	pair_advance(REKEY_TIMEOUT_NS);
 	node_send(a, 1);

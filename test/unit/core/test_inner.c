@@ -389,7 +389,7 @@ static void test_udp(void **state)
 			fail_msg("%s", rows[i].what);
 		if (rows[i].expected) {
 			assert_ptr_equal(payload, packet + rows[i].expected);
-			assert_int_equal(port, load_be16(payload - 8));
+			assert_int_equal(port, load_be16(payload - 6));
 		} else {
 			assert_null(payload);
 			assert_int_equal(port, 1);

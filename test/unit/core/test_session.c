@@ -24,8 +24,7 @@ static struct datagram sent_packet(struct node *node, uint32_t number)
 	return pair_take();
 }
 
-/* --- rekeying ------------------------------------------------------------------------------------
- */
+/* --- rekeying -------------------------------------------------------- */
 
 /* At 120 s the initiator's next packet asks for a new session; it itself goes out on the old. */
 static void test_rekey_by_time(void **state)
@@ -128,8 +127,7 @@ static void test_late_packet_of_previous_keypair_does_not_rekey(void **state)
 	assert_int_equal(a->sent[MESSAGE_INITIATION], 1);
 }
 
-/* --- expiry --------------------------------------------------------------------------------------
- */
+/* --- expiry ---------------------------------------------------------- */
 
 static void test_expired_keypair_stages_and_initiates(void **state)
 {
@@ -219,8 +217,7 @@ static void test_counter_limit_of_receiving(void **state)
 	}
 }
 
-/* --- replays and order ---------------------------------------------------------------------------
- */
+/* --- replays and order ----------------------------------------------- */
 
 static void test_replayed_data(void **state)
 {
@@ -322,8 +319,7 @@ static void test_next_is_confirmed_by_authentic_data_only(void **state)
 	assert_int_equal(b->events[EVENT_KEYPAIR_CONFIRMED], 1);
 }
 
-/* --- clocks --------------------------------------------------------------------------------------
- */
+/* --- clocks ---------------------------------------------------------- */
 
 /* The wall clock steps back by an hour, then by a year: handshakes go on. */
 static void test_wall_clock_stepping_back(void **state)

@@ -22,8 +22,7 @@ static void assert_sent(const struct node *node, unsigned initiations, unsigned 
 	assert_int_equal(node->sent[MESSAGE_DATA], data);
 }
 
-/* --- retransmission ------------------------------------------------------------------------------
- */
+/* --- retransmission -------------------------------------------------- */
 
 /* Retries come 5 s and less than 333 ms apart; after 18 more were counted than the first, the
  * request is given up. */
@@ -117,8 +116,7 @@ static void test_after_giving_up_new_data_starts_again(void **state)
 	assert_int_equal(b->num_delivered, 1);
 }
 
-/* --- keepalives ----------------------------------------------------------------------------------
- */
+/* --- keepalives ------------------------------------------------------ */
 
 static void test_keepalive_10_s_after_unanswered_data(void **state)
 {
@@ -198,8 +196,7 @@ static void test_idle_session_is_silent(void **state)
 	assert_sent(b, 0, 0);
 }
 
-/* --- persistent keepalives -----------------------------------------------------------------------
- */
+/* --- persistent keepalives ------------------------------------------- */
 
 static void test_persistent_keepalive(void **state)
 {
@@ -259,8 +256,7 @@ static void test_persistent_keepalive_brings_up_a_session(void **state)
 	assert_session();
 }
 
-/* --- no answer -----------------------------------------------------------------------------------
- */
+/* --- no answer ------------------------------------------------------- */
 
 static void test_new_handshake_15_s_after_unanswered_data(void **state)
 {
@@ -302,8 +298,7 @@ static void test_keepalive_needs_no_answer(void **state)
 	assert_sent(a, 0, 1);
 }
 
-/* --- zeroing -------------------------------------------------------------------------------------
- */
+/* --- zeroing --------------------------------------------------------- */
 
 static void test_zero_keys_at_540_s(void **state)
 {

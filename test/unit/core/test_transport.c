@@ -14,8 +14,7 @@ static struct keypair *current(const struct node *node)
 	return peer_by_id(node->transport, node->peer_id)->keypairs.current;
 }
 
-/* --- staged packets ------------------------------------------------------------------------------
- */
+/* --- staged packets -------------------------------------------------- */
 
 static void test_staged_128_oldest_dropped(void **state)
 {
@@ -65,8 +64,7 @@ static void test_asks_for_handshake_every_250_ms(void **state)
 	assert_int_equal(a->events[EVENT_WANT_HANDSHAKE], 4);
 }
 
-/* --- padding -------------------------------------------------------------------------------------
- */
+/* --- padding --------------------------------------------------------- */
 
 /* Zeros up to a multiple of 16, but not beyond the MTU; the receiver takes them off again. */
 static void test_padding(void **state)
@@ -121,8 +119,7 @@ static void test_padding(void **state)
 	assert_no_drops();
 }
 
-/* --- ECN -----------------------------------------------------------------------------------------
- */
+/* --- ECN ------------------------------------------------------------- */
 
 /* The outer header shows the inner ECN field and no DSCP; staged packets' too. */
 static void test_ecn_out(void **state)
@@ -176,8 +173,7 @@ static void test_ecn_in(void **state)
 	}
 }
 
-/* --- what may come in ----------------------------------------------------------------------------
- */
+/* --- what may come in ------------------------------------------------ */
 
 /* Seal any bytes as a's next data message and hand it to b. */
 static void inject_sealed(const void *inner, uint32_t len)
@@ -296,8 +292,7 @@ static void test_keepalive_is_counted_not_delivered(void **state)
 	assert_no_drops();
 }
 
-/* --- what cannot go out --------------------------------------------------------------------------
- */
+/* --- what cannot go out ---------------------------------------------- */
 
 static void test_not_ip_is_dropped(void **state)
 {
@@ -356,26 +351,41 @@ static void test_unreachable_answers_are_limited(void **state)
 /* Our own data message, routed into its own tunnel, is not wrapped again; others' are. */
 static void test_own_datagram_is_not_wrapped(void **state)
 {
+	static const struct {
+		uint32_t index_off, port_off;
+		bool own;
+	} rows[] = {{1, 0, false}, {0, 1, false}, {0, 0, true}};
+	const struct prefix any = {.family = AF_INET};
 	uint8_t inner[20 + 8 + 32];
-	struct message_data header = {MESSAGE_DATA, 0, 0};
+	struct endpoint endpoint;
+	unsigned sent;
 
 	(void)state;
 	pair_handshake();
-	for (unsigned own = 0; own < 2; own++) {
+	sent = a->sent[MESSAGE_DATA];
+	assert_int_equal(endpoint_from_text(&endpoint, "198.51.100.7:1002"), 0);
+	transport_set_endpoint(a->transport, a->peer_id, &endpoint);
+	assert_int_equal(
+		allowedips_insert(transport_allowedips(a->transport), &any, a->peer_id), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct message_data header = {
+			MESSAGE_DATA, current(a)->remote_index + rows[i].index_off, 0};
+
 		memset(inner, 0, sizeof(inner));
 		inner_packet(a, inner, INNER_HEADER, 1);
 		store_be16(inner + 2, sizeof(inner));
 		inner[9] = IPPROTO_UDP;
-		header.receiver_index = current(a)->remote_index + !own;
+		memcpy(inner + 16, endpoint.addr, 4);
+		store_be16(inner + 22, (uint16_t)(endpoint.port + rows[i].port_off));
 		memcpy(inner + 28, &header, sizeof(header));
 		node_send_packet(a, inner, sizeof(inner));
-		assert_int_equal(node_drops(a, DROP_LOOP), own);
-		assert_int_equal(a->sent[MESSAGE_DATA], 1);
+		assert_int_equal(node_drops(a, DROP_LOOP), rows[i].own);
+		sent += !rows[i].own;
+		assert_int_equal(a->sent[MESSAGE_DATA], sent);
 	}
 }
 
-/* --- link and peers ------------------------------------------------------------------------------
- */
+/* --- link and peers -------------------------------------------------- */
 
 static void test_link_down_drops_everything(void **state)
 {

@@ -131,8 +131,7 @@ static void ends_on_wrong_sizes(enum role role, enum which which, size_t len)
 	assert_int_equal(await_end(&s), 0);
 }
 
-/* --- vault ---------------------------------------------------------------------------------------
- */
+/* --- vault ----------------------------------------------------------- */
 
 static void vault_ends_on_wrong_sizes(void **state)
 {
@@ -220,8 +219,7 @@ static void vault_does_not_wait_for_one_who_asks_and_does_not_listen(void **stat
 	assert_int_not_equal(await_end(&s), 0);
 }
 
-/* --- engine --------------------------------------------------------------------------------------
- */
+/* --- engine ---------------------------------------------------------- */
 
 static void engine_ends_on_wrong_sizes(void **state)
 {
@@ -250,7 +248,7 @@ static void engine_ends_on_nonsense(void **state)
 	static const struct request requests[] = {
 		{.type = 0},
 		{.type = REQUEST_SET_ENDPOINT},
-		{.type = REQUEST_GET_PEERS},
+		{.type = REQUEST_GET_PEER},
 		{.type = UINT32_MAX},
 		{.type = REQUEST_ADD_PEER, .peer_id = MAX_PEERS},
 		{.type = REQUEST_REMOVE_PEER, .peer_id = UINT32_MAX},
@@ -292,8 +290,7 @@ static void engine_ends_on_a_bad_answer_of_the_vault(void **state)
 	}
 }
 
-/* --- datapath ------------------------------------------------------------------------------------
- */
+/* --- datapath -------------------------------------------------------- */
 
 static void datapath_ends_on_wrong_sizes(void **state)
 {
@@ -322,10 +319,10 @@ static void datapath_ends_on_nonsense(void **state)
 	static const struct request requests[] = {
 		{.type = 0},
 		{.type = REQUEST_SET_KEEPALIVE},
-		{.type = REQUEST_GET_PEERS + 1},
+		{.type = REQUEST_GET_PEER + 1},
 		{.type = UINT32_MAX},
 		{.type = REQUEST_ADD_PEER, .peer_id = MAX_PEERS},
-		{.type = REQUEST_GET_PEERS, .peer_id = UINT32_MAX},
+		{.type = REQUEST_GET_PEER, .peer_id = UINT32_MAX},
 		{.type = REQUEST_SET_ENDPOINT, .endpoint.family = AF_UNIX},
 		{.type = REQUEST_ADD_ALLOWED_IP, .prefix = {.family = AF_INET, .cidr = 8}},
 		{.type = REQUEST_ADD_ALLOWED_IP, .prefix = {.family = AF_INET, .cidr = 33}},

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -44,7 +45,7 @@ static const char path[] = "/etc/passwd";
 static void enter(enum role role)
 {
 	if (role == ROLE_MONITOR)
-		sandbox_enter_monitor();
+		sandbox_enter_monitor("/tmp");
 	else
 		sandbox_enter(role);
 }
@@ -122,6 +123,10 @@ static void nobody_may_do_these(void **state)
 		{"memfd_create", {SYS_memfd_create, (long)"x", 0}},
 		{"socketpair", {SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, 0}},
 		{"listen", {SYS_listen, 0, 0}},
+		{"connect", {SYS_connect, -1, 0, 0}},
+		{"fcntl", {SYS_fcntl, -1, F_GETFD}},
+		{"type into a terminal", {SYS_ioctl, -1, TIOCSTI, 0}},
+		{"open a packet socket", {SYS_socket, AF_PACKET, SOCK_RAW, 0}},
 		{"dup", {SYS_dup, 0}},
 		{"pipe", {SYS_pipe, 0}},
 		{"reboot", {SYS_reboot, 0, 0, 0}},
@@ -144,9 +149,9 @@ static void nobody_may_do_these(void **state)
 static void the_monitor_alone_may_do_these(void **state)
 {
 	static const long rows[][7] = {{SYS_socket, AF_INET, SOCK_DGRAM, 0}, {SYS_bind, -1, 0, 0},
-		{SYS_connect, -1, 0, 0}, {SYS_accept4, -1, 0, 0, 0},
-		{SYS_setsockopt, -1, 0, 0, 0, 0}, {SYS_ioctl, -1, 0, 0}, {SYS_unlink, (long)""},
-		{SYS_wait4, -1, 0, WNOHANG, 0}, {SYS_fcntl, -1, F_GETFD}};
+		{SYS_accept4, -1, 0, 0, 0}, {SYS_setsockopt, -1, 0, 0, 0, 0},
+		{SYS_ioctl, -1, SIOCGIFINDEX, 0}, {SYS_unlink, (long)""},
+		{SYS_wait4, -1, 0, WNOHANG, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
