@@ -135,4 +135,5 @@ void aead_forget(void)
 	(void)open_message(nothing, nothing, sizeof(nothing), NULL, 0, crypto_zeros, crypto_zeros);
 	crypto_check(EVP_EncryptInit_ex2(
 		crypto_contexts()->chacha20, NULL, crypto_zeros, crypto_zeros, NULL));
+	crypto_wipe_stack();
 }

@@ -25,6 +25,7 @@ void dh_public(uint8_t ret_public[KEY_LEN], const uint8_t private_key[KEY_LEN])
 	crypto_check(pkey != NULL);
 	crypto_check(EVP_PKEY_get_raw_public_key(pkey, ret_public, &len));
 	EVP_PKEY_free(pkey);
+	crypto_wipe_stack();
 }
 
 /* A private key to derive with. It is given a public half (that is never used), because without
@@ -74,5 +75,6 @@ bool dh(uint8_t ret_shared[KEY_LEN], const uint8_t private_key[KEY_LEN],
 	EVP_PKEY_free(public);
 	EVP_PKEY_free(private);
 	wipe(shared, sizeof(shared));
+	crypto_wipe_stack();
 	return ok;
 }

@@ -66,4 +66,5 @@ void kdf(uint8_t ret_1[HASH_LEN], uint8_t ret_2[HASH_LEN], uint8_t ret_3[HASH_LE
 	}
 	wipe(extracted, sizeof(extracted));
 	wipe(block, sizeof(block));
+	crypto_wipe_stack();
 }

@@ -27,4 +27,8 @@ const struct crypto_contexts *crypto_contexts(void);
  * ours makes it fail: to go on would mean to send what is not encrypted. */
 void crypto_check(int result);
 
+/* Overwrite the stack below the caller's frame, where libcrypto's functions leave their locals:
+ * BLAKE2s, for one, its output. */
+void crypto_wipe_stack(void);
+
 #endif

@@ -55,12 +55,12 @@ class Role:
         return collections.Counter(
             kind for fd, kind in self.descriptors().items() if fd > 2)
 
-    def pages(self):
-        """Runs of memory that are in RAM, as bytes."""
+    def pages(self, access_wanted="r"):
+        """Runs of memory that are in RAM, as bytes; of all that can be read or as said."""
         with open(self.proc("mem"), "rb", 0) as mem, open(self.proc("pagemap"), "rb", 0) as map_:
             for line in self.proc("maps").read_text().splitlines():
                 bounds, access, *_ = line.split()
-                if access[0] != "r" or "[v" in line:
+                if not access.startswith(access_wanted) or "[v" in line:
                     continue
                 first, end = (int(bound, 16) // PAGE for bound in bounds.split("-"))
                 yield from self._runs(mem, map_, first, end)
@@ -85,6 +85,20 @@ class Role:
         for run in self.pages():
             found |= {name for name, piece in wanted if piece in run}
         return found
+
+
+def session_keys(one, other):
+    """The keys that two datapaths have between them: those which one holds in this order and the
+    other in the opposite."""
+    def neighbours(role):
+        for run in role.pages("rw-p"):
+            for at in range(0, len(run) - 63, 8):
+                pair = run[at:at + 32], run[at + 32:at + 64]
+                if min(map(len, map(set, pair))) >= 20:  # random
+                    yield pair
+
+    reversed_pairs = {(b, a) for a, b in neighbours(other)}
+    return {key for pair in neighbours(one) if pair in reversed_pairs for key in pair}
 
 
 def pieces(secret):

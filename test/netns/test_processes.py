@@ -17,7 +17,7 @@ import time
 import pytest
 
 from hosts import RUN_TIMEOUT, wait_until
-from processes import ROLES, Role, Running, children, family
+from processes import ROLES, Role, Running, children, family, session_keys
 from traffic import ping, ping_until
 from tunnels import SOCKETS, AditTunnel, adit_command, key
 
@@ -248,6 +248,25 @@ def test_keys_are_in_the_vault_alone(pair):
     only_the_vault_holds({"private"})
     a.wg_set("private-key", "/dev/null")
     only_the_vault_holds(set())
+
+
+def test_session_keys_are_in_the_datapath_alone(pair):
+    a, b = pair
+    datapaths = a.roles["datapath"], b.roles["datapath"]
+    keys = session_keys(*datapaths)
+    for _ in range(10):
+        if keys == (again := session_keys(*datapaths)):
+            break
+        keys = again  # both have begun a handshake: one of the sessions is about to go
+    assert keys, "the session is found"
+    secrets = dict(enumerate(keys))
+    for tunnel in pair:
+        holders = {name: role.holds(secrets) for name, role in tunnel.roles.items()}
+        assert holders.pop("datapath") == set(secrets)
+        assert {name: held for name, held in holders.items() if held} == {}
+    # A deleted peer's keys are gone.
+    a.remove(b)
+    assert a.roles["datapath"].holds(secrets) == set()
 
 
 # --- the end -------------------------------------------------------------------------------------
