@@ -21,6 +21,7 @@ struct keyring {
 	uint8_t private_key[KEY_LEN];
 	bool has_private_key;
 	struct keyring_peer **peers; /* MAX_PEERS, by peer_id */
+	uint32_t end_id;	     /* no peer has this id or a greater one */
 };
 
 struct keyring *keyring_new(void)
@@ -41,7 +42,7 @@ void keyring_free(struct keyring *keyring)
 {
 	if (!keyring)
 		return;
-	for (uint32_t id = 0; id < MAX_PEERS; id++)
+	for (uint32_t id = 0; id < keyring->end_id; id++)
 		keyring_remove_peer(keyring, id);
 	free(keyring->peers);
 	wipe(keyring, sizeof(*keyring));
@@ -51,7 +52,7 @@ void keyring_free(struct keyring *keyring)
 void keyring_set_private_key(
 	struct keyring *keyring, const uint8_t private_key[KEY_LEN], uint8_t ret_public[KEY_LEN])
 {
-	for (uint32_t id = 0; id < MAX_PEERS; id++) {
+	for (uint32_t id = 0; id < keyring->end_id; id++) {
 		struct keyring_peer *peer = keyring->peers[id];
 
 		if (peer) {
@@ -83,6 +84,8 @@ int keyring_add_peer(struct keyring *keyring, uint32_t peer_id, const uint8_t pu
 		return -ENOMEM;
 	memcpy(peer->public_key, public_key, KEY_LEN);
 	keyring->peers[peer_id] = peer;
+	if (peer_id >= keyring->end_id)
+		keyring->end_id = peer_id + 1;
 	return 0;
 }
 
