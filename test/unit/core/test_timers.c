@@ -264,21 +264,54 @@ static void test_persistent_keepalive_brings_up_a_session(void **state)
 
 static void test_new_handshake_15_s_after_unanswered_data(void **state)
 {
-	uint64_t due_ns;
+	static const uint32_t greatest_jitter = UINT32_MAX;
 
 	(void)state;
 	pair_handshake();
 	pair->network = lose;
+	a->words = &greatest_jitter;
+	a->num_words = 1;
 	node_send(a, 1);
+	assert_int_equal(a->num_words, 0);
 	pair_advance(SECOND_NS);
 	node_send(a, 2); /* does not delay it */
-	pair_advance(NEW_HANDSHAKE_NS - SECOND_NS - 1);
+	pair_advance(NEW_HANDSHAKE_NS - SECOND_NS + JITTER_NS - 2);
 	assert_sent(a, 0, 2);
-	due_ns = device_next_deadline(a->device);
-	assert_in_range(due_ns - pair->now_ns, 1, JITTER_NS);
-	pair_advance(due_ns - pair->now_ns);
+	pair_advance(1);
 	assert_sent(a, 1, 2);
 	assert_int_equal(a->last_handshake.forget_source, 1);
+}
+
+/* A handshake message shows as well that the other side is there. */
+static void test_initiation_cancels_new_handshake(void **state)
+{
+	(void)state;
+	pair_handshake();
+	pair->network = lose;
+	node_send(a, 1);
+	pair_advance(NEW_HANDSHAKE_NS - SECOND_NS);
+	pair->network = NULL;
+	node_event(b, EVENT_WANT_HANDSHAKE);
+	pair_run();
+	assert_int_equal(b->sent[MESSAGE_INITIATION], 1);
+	pair_advance(2 * NEW_HANDSHAKE_NS);
+	assert_sent(a, 0, 1);
+}
+
+/* Our initiation was lost, but the other side's handshake was completed: no retry. */
+static void test_confirmation_cancels_retransmit(void **state)
+{
+	(void)state;
+	pair->network = lose;
+	node_event(a, EVENT_WANT_HANDSHAKE);
+	pair->network = NULL;
+	pair_advance(SECOND_NS);
+	node_event(b, EVENT_WANT_HANDSHAKE);
+	pair_run();
+	assert_int_equal(a->events[EVENT_KEYPAIR_CONFIRMED], 1);
+	pair_advance(60 * SECOND_NS);
+	assert_sent(a, 1, 0);
+	assert_sent(b, 1, 1);
 }
 
 static void test_answer_cancels_new_handshake(void **state)
@@ -352,6 +385,8 @@ int main(void)
 		pair_test(test_traffic_delays_persistent_keepalive),
 		pair_test(test_persistent_keepalive_brings_up_a_session),
 		pair_test(test_new_handshake_15_s_after_unanswered_data),
+		pair_test(test_initiation_cancels_new_handshake),
+		pair_test(test_confirmation_cancels_retransmit),
 		pair_test(test_answer_cancels_new_handshake),
 		pair_test(test_keepalive_needs_no_answer),
 		pair_test(test_zero_keys_at_540_s),
