@@ -189,6 +189,22 @@ static void test_need_another_keepalive(void **state)
 	assert_int_equal(status.watched, 0);
 }
 
+/* Dates are the datapath's word: one in the future counts as now. */
+static void test_dates_in_the_future(void **state)
+{
+	struct peer_status status = {.last_tx_ns = UINT64_MAX, .unacked_ns = UINT64_MAX};
+	struct timers timers = {0};
+	const uint64_t start_ns = pair->now_ns;
+
+	(void)state;
+	timers_watch(&timers, &status, 0, start_ns);
+	assert_int_equal(timers_next(&timers), start_ns + KEEPALIVE_TIMEOUT_NS);
+	timers_set_persistent_keepalive(&timers, 5, start_ns);
+	assert_int_equal(timers_next(&timers), start_ns + 5 * SECOND_NS);
+	assert_int_equal(timers_expire(&timers, &status, start_ns + 5 * SECOND_NS), 0);
+	assert_int_equal(timers_next(&timers), start_ns + 10 * SECOND_NS);
+}
+
 static void test_idle_session_is_silent(void **state)
 {
 	(void)state;
@@ -354,6 +370,32 @@ static void test_zero_keys_at_540_s(void **state)
 	assert_session();
 }
 
+static void test_giving_up_cancels_keepalive(void **state)
+{
+	struct peer_status status = {.unacked_ns = pair->now_ns};
+	struct timers timers = {0};
+
+	(void)state;
+	timers_handshake_given_up(&timers, &status, pair->now_ns);
+	assert_int_equal(status.unacked_ns, 0);
+	assert_int_equal(timers_next(&timers), pair->now_ns + 3 * REJECT_AFTER_TIME_NS);
+}
+
+/* Giving up does not prolong the life of keys there are. */
+static void test_giving_up_does_not_delay_zero_keys(void **state)
+{
+	(void)state;
+	pair_handshake();
+	pair->network = lose;
+	pair_advance(REJECT_AFTER_TIME_NS);
+	node_send(a, 1);
+	pair_advance(3 * REJECT_AFTER_TIME_NS - REJECT_AFTER_TIME_NS - 1);
+	assert_int_equal(a->controls[CONTROL_PURGE_STAGED], 1);
+	assert_int_equal(a->controls[CONTROL_CLEAR_KEYPAIRS], 0);
+	pair_advance(1);
+	assert_int_equal(a->controls[CONTROL_CLEAR_KEYPAIRS], 1);
+}
+
 /* A new session, in either role, delays it. */
 static void test_new_session_delays_zero_keys(void **state)
 {
@@ -380,6 +422,7 @@ int main(void)
 		pair_test(test_data_cancels_keepalive),
 		pair_test(test_more_data_does_not_delay_keepalive),
 		pair_test(test_need_another_keepalive),
+		pair_test(test_dates_in_the_future),
 		pair_test(test_idle_session_is_silent),
 		pair_test(test_persistent_keepalive),
 		pair_test(test_traffic_delays_persistent_keepalive),
@@ -390,6 +433,8 @@ int main(void)
 		pair_test(test_answer_cancels_new_handshake),
 		pair_test(test_keepalive_needs_no_answer),
 		pair_test(test_zero_keys_at_540_s),
+		pair_test(test_giving_up_cancels_keepalive),
+		pair_test(test_giving_up_does_not_delay_zero_keys),
 		pair_test(test_new_session_delays_zero_keys),
 	};
 
