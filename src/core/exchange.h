@@ -13,7 +13,7 @@
 
 /* device -> transport */
 enum control_type {
-	CONTROL_SEND_HANDSHAKE = 1, /* to the peer; endpoint.family != 0: roam there first */
+	CONTROL_SEND_HANDSHAKE = 1, /* to the peer, wherever it is */
 	CONTROL_SEND_COOKIE_REPLY,  /* to the endpoint; no peer is involved */
 	CONTROL_INSTALL_KEYPAIR,    /* the endpoint is where the handshake message came from */
 	CONTROL_CLEAR_KEYPAIRS,	    /* forget all session keys of the peer */

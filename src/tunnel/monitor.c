@@ -288,7 +288,7 @@ static void start(const char *ifname)
 		fail("cannot start", -ENOMEM);
 }
 
-/* --- run ----------------------------------------------------------- */
+/* --- run ------------------------------------------------------------- */
 
 static void follow_link(void)
 {

@@ -69,6 +69,8 @@ static void deliver(void *ctx, struct batch *packets)
 			node->delivered[node->num_delivered % DELIVERED_LEN] =
 				load_be32(packet->data + 20);
 		node->num_delivered++;
+		if (pair->tap)
+			pair->tap(node, packet->data, packet->len);
 	}
 }
 

@@ -73,6 +73,8 @@ struct pair {
 	/* What becomes of a datagram that was just sent: false, it is lost; it may be changed,
 	 * delayed (due_ns), and put in the queue more often. NULL: nothing. */
 	bool (*network)(struct datagram *datagram);
+	/* Sees every inner packet that is delivered. NULL: nobody. */
+	void (*tap)(const struct node *node, const uint8_t *packet, uint32_t len);
 	struct node nodes[2];
 };
 

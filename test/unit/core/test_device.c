@@ -124,6 +124,17 @@ static void test_interface_down_and_up(void **state)
 	assert_session();
 }
 
+/* The datapath may still pass on what came before it went down. */
+static void test_handshake_message_while_down(void **state)
+{
+	(void)state;
+	device_set_up(b->device, false, pair->now_ns);
+	node_send(a, 1);
+	assert_int_equal(b->sent[MESSAGE_RESPONSE], 0);
+	assert_int_equal(node_drops(b, DROP_BAD_HANDSHAKE), 1);
+	assert_int_equal(device_next_deadline(b->device), 0);
+}
+
 /* What is staged when the interface goes down is not sent when it is up again. */
 static void test_interface_down_purges_staged(void **state)
 {
@@ -218,6 +229,7 @@ int main(void)
 		pair_test(test_private_key_change_before_confirmation),
 		pair_test(test_private_key_change_during_handshake),
 		pair_test(test_interface_down_and_up),
+		pair_test(test_handshake_message_while_down),
 		pair_test(test_interface_down_purges_staged),
 		pair_test(test_interface_up_watches_anew),
 		pair_test(test_suspend_forgets_sessions),

@@ -2,6 +2,7 @@
  *
  * Handshakes between two devices: the first one, lost messages, both at once, replays, strangers.
  */
+#include "core/cookie.h"
 #include "pair.h"
 
 /* Wire size, marking and address of a handshake message, which is the last the node sent. */
@@ -21,6 +22,10 @@ static void test_first_handshake(void **state)
 	assert_last_handshake(a, MESSAGE_INITIATION);
 	pair_step();
 	assert_last_handshake(b, MESSAGE_RESPONSE);
+	assert_int_equal(node_status(b)->last_rx_ns, pair->now_ns);
+	assert_int_equal(node_status(a)->last_rx_ns, 0);
+	pair_step();
+	assert_int_equal(node_status(a)->last_rx_ns, pair->now_ns);
 	pair->hold = false;
 	pair_run();
 	assert_int_equal(a->sent[MESSAGE_INITIATION], 1);
@@ -317,15 +322,23 @@ static void test_wrong_responder_key(void **state)
 	assert_int_equal(node_drops(b, DROP_BAD_MAC1), 1);
 }
 
+/* Without a private key nothing is sent or answered, not even what is addressed to no key. */
 static void test_no_key(void **state)
 {
 	static const uint8_t none[KEY_LEN];
+	struct cookie_maker no_cookie = {0};
+	struct datagram initiation;
 
 	(void)state;
 	node_set_private_key(b, none);
+	pair->hold = true;
 	node_send(a, 1);
 	node_send(b, 2);
-	assert_int_equal(node_drops(b, DROP_BAD_MAC1), 1);
+	initiation = pair_take();
+	pair_inject(&initiation);
+	cookie_add_macs(&no_cookie, none, initiation.data, initiation.len, 0);
+	pair_inject(&initiation);
+	assert_int_equal(node_drops(b, DROP_BAD_MAC1), 2);
 	assert_int_equal(b->sent[MESSAGE_INITIATION] + b->sent[MESSAGE_RESPONSE], 0);
 }
 

@@ -77,6 +77,28 @@ static void test_every_attempt_has_its_own(void **state)
 	}
 }
 
+static bool lose(struct datagram *datagram)
+{
+	(void)datagram;
+	return false;
+}
+
+/* A retry, and an answer that makes our own initiation void, give back its index. */
+static void test_void_initiation_gives_back_its_index(void **state)
+{
+	(void)state;
+	pair->network = lose;
+	node_send(a, 1);
+	pair_advance(30 * SECOND_NS);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 6);
+	assert_int_equal(num_indices(a), 1);
+	pair->network = NULL;
+	node_send(b, 2);
+	assert_int_equal(a->sent[MESSAGE_RESPONSE], 1);
+	assert_int_equal(num_indices(a), 1);
+	assert_int_equal(num_indices(b), 1);
+}
+
 /* However many sessions there were, each slot has one. */
 static void test_freed_with_their_keypairs(void **state)
 {
@@ -137,6 +159,7 @@ int main(void)
 		pair_test(test_unique),
 		pair_test(test_carried_over),
 		pair_test(test_every_attempt_has_its_own),
+		pair_test(test_void_initiation_gives_back_its_index),
 		pair_test(test_freed_with_their_keypairs),
 		pair_test(test_freed_with_their_peer),
 		pair_test(test_wrong_use),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The timer machine: what is sent when nothing else happens, to the nanosecond.
+ * The timer machine: retries, giving up, unanswered data, forgetting keys; to the nanosecond.
  */
 #include <errno.h>
 
@@ -116,165 +116,58 @@ static void test_after_giving_up_new_data_starts_again(void **state)
 	assert_int_equal(b->num_delivered, 1);
 }
 
-/* --- keepalives ------------------------------------------------------ */
-
-static void test_keepalive_10_s_after_unanswered_data(void **state)
-{
-	(void)state;
-	pair_handshake();
-	node_send(a, 1);
-	pair_advance(KEEPALIVE_TIMEOUT_NS - 1);
-	assert_sent(b, 0, 0);
-	pair_advance(1);
-	assert_sent(b, 0, 1);
-	assert_int_equal(b->last.len, MESSAGE_DATA_MIN);
-	assert_int_equal(a->num_delivered, 0);
-	assert_no_drops();
-	/* A keepalive asks for nothing: silence from here on. */
-	pair_advance(60 * SECOND_NS);
-	assert_sent(a, 0, 1);
-	assert_sent(b, 0, 1);
-}
-
-static void test_data_cancels_keepalive(void **state)
-{
-	(void)state;
-	pair_handshake();
-	node_send(a, 1);
-	pair_advance(KEEPALIVE_TIMEOUT_NS - 1);
-	node_send(b, 2);
-	pair_advance(1 + KEEPALIVE_TIMEOUT_NS - 2);
-	assert_sent(b, 0, 1); /* the data alone */
-	assert_sent(a, 0, 1);
-	pair_advance(1);
-	assert_sent(a, 0, 2); /* now a has been silent for 10 s after b's data */
-	assert_sent(b, 0, 1);
-}
-
-/* The 10 s run from the first data that is unanswered, not from the last. */
-static void test_more_data_does_not_delay_keepalive(void **state)
-{
-	(void)state;
-	pair_handshake();
-	for (uint32_t i = 0; i < 9; i++) {
-		node_send(a, i);
-		pair_advance(SECOND_NS);
-	}
-	assert_sent(b, 0, 0);
-	pair_advance(SECOND_NS);
-	assert_sent(b, 0, 1);
-}
-
-/* Nothing could be sent when the keepalive was due, and there had been more data: once more. */
-static void test_need_another_keepalive(void **state)
-{
-	struct peer_status status = {0};
-	struct timers timers = {0};
-	const uint64_t start_ns = pair->now_ns;
-
-	(void)state;
-	assert_true(status_data_received(&status, start_ns));
-	timers_watch(&timers, &status, 0, start_ns);
-	assert_false(status_data_received(&status, start_ns + SECOND_NS));
-	assert_int_equal(timers_next(&timers), start_ns + KEEPALIVE_TIMEOUT_NS);
-	assert_int_equal(timers_expire(&timers, &status, start_ns + KEEPALIVE_TIMEOUT_NS),
-		TIMER_SEND_KEEPALIVE);
-	assert_int_equal(timers_next(&timers), start_ns + 2 * KEEPALIVE_TIMEOUT_NS);
-	assert_int_equal(timers_expire(&timers, &status, start_ns + 2 * KEEPALIVE_TIMEOUT_NS),
-		TIMER_SEND_KEEPALIVE);
-	assert_int_equal(timers_expire(&timers, &status, start_ns + 3 * KEEPALIVE_TIMEOUT_NS), 0);
-	assert_int_equal(timers_next(&timers), 0);
-	assert_int_equal(status.watched, 0);
-}
-
-static void test_idle_session_is_silent(void **state)
-{
-	(void)state;
-	pair_handshake();
-	pair_advance(500 * SECOND_NS);
-	assert_sent(a, 0, 0);
-	assert_sent(b, 0, 0);
-}
-
-/* --- persistent keepalives ------------------------------------------- */
-
-static void test_persistent_keepalive(void **state)
-{
-	(void)state;
-	pair_handshake();
-	assert_int_equal(device_set_keepalive(a->device, 99, 25, pair->now_ns), -ENOENT);
-	assert_int_equal(device_set_keepalive(a->device, a->peer_id, 25, pair->now_ns), 0);
-	assert_sent(a, 0, 1); /* turned on: one at once */
-	pair_advance(25 * SECOND_NS - 1);
-	assert_sent(a, 0, 1);
-	pair_advance(1);
-	assert_sent(a, 0, 2);
-	pair_advance(25 * SECOND_NS);
-	assert_sent(a, 0, 3);
-	assert_int_equal(device_set_keepalive(a->device, a->peer_id, 10, pair->now_ns), 0);
-	assert_sent(a, 0, 3); /* changed: none at once */
-	pair_advance(10 * SECOND_NS);
-	assert_sent(a, 0, 4);
-	assert_int_equal(device_set_keepalive(a->device, a->peer_id, 0, pair->now_ns), 0);
-	pair_advance(60 * SECOND_NS);
-	assert_sent(a, 0, 4);
-	assert_int_equal(b->num_delivered, 0);
-	assert_sent(b, 0, 0); /* keepalives are not answered with keepalives */
-	assert_no_drops();
-}
-
-/* Any authentic packet, sent or received, starts the interval anew. */
-static void test_traffic_delays_persistent_keepalive(void **state)
-{
-	(void)state;
-	pair_handshake();
-	assert_int_equal(device_set_keepalive(a->device, a->peer_id, 8, pair->now_ns), 0);
-	pair_reset_counts();
-	pair_advance(5 * SECOND_NS);
-	node_send(a, 1);
-	pair_advance(5 * SECOND_NS);
-	node_control(b, CONTROL_SEND_KEEPALIVE);
-	pair_advance(8 * SECOND_NS - 1);
-	assert_sent(a, 0, 1);
-	pair_advance(1);
-	assert_sent(a, 0, 2);
-}
-
-/* Without a session a keepalive asks for one, and goes on asking after the attempts are over. */
-static void test_persistent_keepalive_brings_up_a_session(void **state)
-{
-	(void)state;
-	assert_int_equal(device_set_keepalive(a->device, a->peer_id, 25, pair->now_ns), 0);
-	pair_run();
-	assert_sent(a, 1, 1);
-	assert_session();
-	pair->network = lose;
-	pair_advance(1000 * SECOND_NS);
-	pair->network = NULL;
-	pair_reset_counts();
-	pair_advance(30 * SECOND_NS);
-	assert_session();
-}
-
 /* --- no answer ------------------------------------------------------- */
 
 static void test_new_handshake_15_s_after_unanswered_data(void **state)
 {
-	uint64_t due_ns;
+	static const uint32_t greatest_jitter = UINT32_MAX;
 
 	(void)state;
 	pair_handshake();
 	pair->network = lose;
+	a->words = &greatest_jitter;
+	a->num_words = 1;
 	node_send(a, 1);
+	assert_int_equal(a->num_words, 0);
 	pair_advance(SECOND_NS);
 	node_send(a, 2); /* does not delay it */
-	pair_advance(NEW_HANDSHAKE_NS - SECOND_NS - 1);
+	pair_advance(NEW_HANDSHAKE_NS - SECOND_NS + JITTER_NS - 2);
 	assert_sent(a, 0, 2);
-	due_ns = device_next_deadline(a->device);
-	assert_in_range(due_ns - pair->now_ns, 1, JITTER_NS);
-	pair_advance(due_ns - pair->now_ns);
+	pair_advance(1);
 	assert_sent(a, 1, 2);
 	assert_int_equal(a->last_handshake.forget_source, 1);
+}
+
+/* A handshake message shows as well that the other side is there. */
+static void test_initiation_cancels_new_handshake(void **state)
+{
+	(void)state;
+	pair_handshake();
+	pair->network = lose;
+	node_send(a, 1);
+	pair_advance(NEW_HANDSHAKE_NS - SECOND_NS);
+	pair->network = NULL;
+	node_event(b, EVENT_WANT_HANDSHAKE);
+	pair_run();
+	assert_int_equal(b->sent[MESSAGE_INITIATION], 1);
+	pair_advance(2 * NEW_HANDSHAKE_NS);
+	assert_sent(a, 0, 1);
+}
+
+/* Our initiation was lost, but the other side's handshake was completed: no retry. */
+static void test_confirmation_cancels_retransmit(void **state)
+{
+	(void)state;
+	pair->network = lose;
+	node_event(a, EVENT_WANT_HANDSHAKE);
+	pair->network = NULL;
+	pair_advance(SECOND_NS);
+	node_event(b, EVENT_WANT_HANDSHAKE);
+	pair_run();
+	assert_int_equal(a->events[EVENT_KEYPAIR_CONFIRMED], 1);
+	pair_advance(60 * SECOND_NS);
+	assert_sent(a, 1, 0);
+	assert_sent(b, 1, 1);
 }
 
 static void test_answer_cancels_new_handshake(void **state)
@@ -316,6 +209,32 @@ static void test_zero_keys_at_540_s(void **state)
 	assert_session();
 }
 
+static void test_giving_up_cancels_keepalive(void **state)
+{
+	struct peer_status status = {.unacked_ns = pair->now_ns};
+	struct timers timers = {0};
+
+	(void)state;
+	timers_handshake_given_up(&timers, &status, pair->now_ns);
+	assert_int_equal(status.unacked_ns, 0);
+	assert_int_equal(timers_next(&timers), pair->now_ns + 3 * REJECT_AFTER_TIME_NS);
+}
+
+/* Giving up does not prolong the life of keys there are. */
+static void test_giving_up_does_not_delay_zero_keys(void **state)
+{
+	(void)state;
+	pair_handshake();
+	pair->network = lose;
+	pair_advance(REJECT_AFTER_TIME_NS);
+	node_send(a, 1);
+	pair_advance(3 * REJECT_AFTER_TIME_NS - REJECT_AFTER_TIME_NS - 1);
+	assert_int_equal(a->controls[CONTROL_PURGE_STAGED], 1);
+	assert_int_equal(a->controls[CONTROL_CLEAR_KEYPAIRS], 0);
+	pair_advance(1);
+	assert_int_equal(a->controls[CONTROL_CLEAR_KEYPAIRS], 1);
+}
+
 /* A new session, in either role, delays it. */
 static void test_new_session_delays_zero_keys(void **state)
 {
@@ -338,18 +257,14 @@ int main(void)
 		pair_test(test_jitter_bounds),
 		pair_test(test_fresh_request_resets_attempts),
 		pair_test(test_after_giving_up_new_data_starts_again),
-		pair_test(test_keepalive_10_s_after_unanswered_data),
-		pair_test(test_data_cancels_keepalive),
-		pair_test(test_more_data_does_not_delay_keepalive),
-		pair_test(test_need_another_keepalive),
-		pair_test(test_idle_session_is_silent),
-		pair_test(test_persistent_keepalive),
-		pair_test(test_traffic_delays_persistent_keepalive),
-		pair_test(test_persistent_keepalive_brings_up_a_session),
 		pair_test(test_new_handshake_15_s_after_unanswered_data),
+		pair_test(test_initiation_cancels_new_handshake),
+		pair_test(test_confirmation_cancels_retransmit),
 		pair_test(test_answer_cancels_new_handshake),
 		pair_test(test_keepalive_needs_no_answer),
 		pair_test(test_zero_keys_at_540_s),
+		pair_test(test_giving_up_cancels_keepalive),
+		pair_test(test_giving_up_does_not_delay_zero_keys),
 		pair_test(test_new_session_delays_zero_keys),
 	};
 
