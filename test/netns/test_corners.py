@@ -238,8 +238,9 @@ def test_interface_in_another_namespace_than_its_socket(rig):
         assert (f":{PORT} " in host.run("ss", "-Hlun").out) == (host is home)
 
 
-def test_large_mtu(rig):
-    their = rig.their_tunnel()
+@pytest.mark.parametrize("outer", [4, 6], ids=["outer4", "outer6"])
+def test_large_mtu(rig, outer):
+    their = rig.their_tunnel(outer)
     for host, tunnel in ((rig.ours, rig.tunnel), (rig.theirs, their)):
         host.run("ip", "link", "set", tunnel.ifname, "mtu", 34816)
     for size in (8972, 20000, 34816 - 28):
@@ -494,9 +495,11 @@ def test_padding(rig, mtu):
         0, mtu % 16}
 
 
-def test_oversize_outer_datagrams_are_fragmented(rig):
+@pytest.mark.parametrize("outer", [4, 6], ids=["outer4", "outer6"])
+def test_oversize_outer_datagrams_are_fragmented(rig, outer):
     """The wire takes less than the tunnel sends; it gets there all the same."""
-    rig.their_tunnel()
+    rig.their_tunnel(outer)
     for host, dev in ((rig.ours, rig.link.left_dev), (rig.theirs, rig.link.right_dev)):
         host.run("ip", "link", "set", dev, "mtu", 1300)
     ping(rig.ours, "10.97.0.2", size=1420 - 28)
+    assert any(seen.is_fragment for seen in rig.tap.take())
