@@ -82,11 +82,13 @@ class Datagram:
         self.version = packet[0] >> 4
         if self.version == 4:
             self.tos, self.protocol, header = packet[1], packet[9], (packet[0] & 15) * 4
+            self.is_fragment = bool(packet[6] & 0x3f or packet[7])
             self.dont_fragment = bool(packet[6] & 0x40)
             self.source = socket.inet_ntop(socket.AF_INET, packet[12:16])
             self.destination = socket.inet_ntop(socket.AF_INET, packet[16:20])
         else:
             self.tos, self.protocol, header = (packet[0] << 4 | packet[1] >> 4) & 255, packet[6], 40
+            self.is_fragment = self.protocol == socket.IPPROTO_FRAGMENT
             self.source = socket.inet_ntop(socket.AF_INET6, packet[8:24])
             self.destination = socket.inet_ntop(socket.AF_INET6, packet[24:40])
         self.rest = packet[header:]

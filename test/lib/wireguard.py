@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A WireGuard peer that does as it is told: small, slow, and free to misbehave.
 
-X25519 (RFC 7748), ChaCha20-Poly1305 (RFC 8439) and the handshake of the WireGuard paper in plain
+X25519 (RFC 7748), (X)ChaCha20-Poly1305 (RFC 8439) and the handshake of the WireGuard paper in plain
 Python. Not constant time, not for secrets.
 """
 
@@ -44,16 +44,21 @@ def _quarter(s, a, b, c, d):
         s[z] = (v << turn | v >> 32 - turn) & 0xffffffff
 
 
-def _chacha_block(key, counter, nonce):
-    start = list(struct.unpack("<16I", b"expand 32-byte k" + key + struct.pack("<I", counter) +
-                               nonce))
-    s = start[:]
+def _chacha_rounds(key, nonce):
+    """State before and after; nonce: the counter and the nonce proper, 16 bytes."""
+    start = struct.unpack("<16I", b"expand 32-byte k" + key + nonce)
+    s = list(start)
     for _ in range(10):
         for column in range(4):
             _quarter(s, column, column + 4, column + 8, column + 12)
         for row in range(4):
             _quarter(s, row, (row + 1) % 4 + 4, (row + 2) % 4 + 8, (row + 3) % 4 + 12)
-    return struct.pack("<16I", *((x + y) & 0xffffffff for x, y in zip(s, start)))
+    return start, s
+
+
+def _chacha_block(key, counter, nonce):
+    start, end = _chacha_rounds(key, struct.pack("<I", counter) + nonce)
+    return struct.pack("<16I", *((x + y) & 0xffffffff for x, y in zip(start, end)))
 
 
 def _chacha(key, nonce, data):
@@ -72,6 +77,12 @@ def _tag(key, nonce, aad, sealed):
     return ((a + int.from_bytes(block[16:32], "little")) % 2**128).to_bytes(16, "little")
 
 
+def _open(key, nonce, sealed, aad):
+    if _tag(key, nonce, aad, sealed[:-16]) != sealed[-16:]:
+        raise ValueError("not authentic")
+    return _chacha(key, nonce, sealed[:-16])
+
+
 def seal(key, counter, plain, aad=b""):
     nonce = bytes(4) + struct.pack("<Q", counter)
     sealed = _chacha(key, nonce, plain)
@@ -79,10 +90,13 @@ def seal(key, counter, plain, aad=b""):
 
 
 def open_sealed(key, counter, sealed, aad=b""):
-    nonce = bytes(4) + struct.pack("<Q", counter)
-    if _tag(key, nonce, aad, sealed[:-16]) != sealed[-16:]:
-        raise ValueError("not authentic")
-    return _chacha(key, nonce, sealed[:-16])
+    return _open(key, bytes(4) + struct.pack("<Q", counter), sealed, aad)
+
+
+def open_extended(key, nonce, sealed, aad=b""):
+    """XChaCha20-Poly1305, for cookie replies."""
+    _, end = _chacha_rounds(key, nonce[:16])
+    return _open(struct.pack("<8I", *end[:4], *end[12:]), bytes(4) + nonce[16:], sealed, aad)
 
 
 def blake2s(*parts):
@@ -106,6 +120,17 @@ def with_mac1(message, public_key):
     """A message of type 1 or 2 whose macs are replaced: mac1 right for the owner of the key."""
     body = message[:-32]
     return body + mac(blake2s(b"mac1----", public_key), body) + bytes(16)
+
+
+def open_cookie(reply, message, public_key):
+    """The cookie that the owner of the key gives in reply to this message of ours."""
+    assert reply[:4] == struct.pack("<I", COOKIE_REPLY) and reply[4:8] == message[4:8]
+    return open_extended(blake2s(b"cookie--", public_key), reply[8:32], reply[32:],
+                         message[-32:-16])
+
+
+def with_mac2(message, cookie):
+    return message[:-16] + mac(cookie, message[:-16])
 
 
 def tai64n(now):

@@ -28,7 +28,7 @@ from traffic import ping
 from tunnels import SOCKETS, AditTunnel, adit_command, key, public
 from wire import Forger, Tap, ip_packet, udp, udp_packet
 from wireguard import (COOKIE_REPLY, DATA, INITIATION, LENGTHS, RESPONSE, Initiator, ScriptedPeer,
-                       with_mac1)
+                       open_cookie, with_mac1, with_mac2)
 
 PORT = 51820
 OURS = {4: ("10.98.0.1", PORT), 6: ("fd98::1", PORT)}
@@ -57,8 +57,7 @@ class Rig:
         self.honest = AditTunnel(self.theirs, ["10.97.0.2/24", "fd97::2/64"], PORT).start()
         self.evil_key = key()
         self.tunnel.add(self.honest)
-        self.tunnel.wg_set("peer", public(self.evil_key), "allowed-ips",
-                           "10.97.0.66/32,fd97::66/128")
+        self.add_evil()
         self.public_key = raw(self.tunnel.public_key)
         self.tap = Tap(self.theirs, self.link.right_dev)
         self.honest.add(self.tunnel, f"10.98.0.1:{PORT}")
@@ -68,6 +67,10 @@ class Rig:
         self.recorded_initiation = next(m for m in seen if m[0] == INITIATION)
         self.recorded_data = next(m for m in reversed(seen) if m[0] == DATA)
         self.live_index = self.recorded_data[4:8]
+
+    def add_evil(self):
+        self.tunnel.wg_set("peer", public(self.evil_key), "allowed-ips",
+                           "10.97.0.66/32,fd97::66/128")
 
     def senders(self):
         """Strangers, and what looks like the honest peer."""
@@ -361,6 +364,52 @@ def test_load_is_answered_with_cookies_and_nothing_else(rig):
     assert rig.wait_drops(before, 1) == {"bad_handshake": 1}
     ping(rig.theirs, "10.97.0.1")
     assert rig.session() == session
+
+
+@pytest.mark.parametrize("outer", [4, 6], ids=["outer4", "outer6"])
+def test_who_has_a_cookie_is_served_under_load_at_a_bounded_rate(rig, outer):
+    """20 a second for an address, 5 at once; a cookie is good for one address and port."""
+    sock, endpoint = rig.senders()[0 if outer == 4 else 1]
+    other = (udp(rig.theirs, "10.98.0.66") if outer == 4 else
+             udp(rig.theirs, "fd98::66", version=6))
+    flood = [with_mac1(of_type(INITIATION, 148), rig.public_key) for _ in range(6000)]
+    before = rig.drops()
+    for message in flood:
+        sock.sendto(message, endpoint)
+    rig.wait_drops(before, len(flood))
+
+    other.settimeout(2)
+    other.sendto(flood[0], endpoint)
+    cookie = open_cookie(other.recv(1000), flood[0], rig.public_key)
+    before = rig.drops()
+    sock.sendto(with_mac2(flood[1], cookie), endpoint)
+    assert rig.wait_drops(before, 1) == {"bad_mac2": 1}
+    before = rig.drops()
+    for message in flood[:40]:
+        other.sendto(with_mac2(message, cookie), endpoint)
+    counted = rig.wait_drops(before, 40)
+    assert counted.total() == 40 and set(counted) == {"bad_handshake", "rate_limited"}
+    assert 4 <= counted["bad_handshake"] <= 20  # 5, and what a slow machine adds
+    time.sleep(1.2)
+
+
+def test_initiations_of_a_peer_are_consumed_at_a_bounded_rate(under_attack):
+    """One in 20 ms, whatever its timestamp says."""
+    sock = udp(under_attack.theirs, "10.98.0.66")
+    under_attack.friends.add(sock.getsockname()[:2])
+    now = time.time()
+    messages = [Initiator(raw(under_attack.evil_key), under_attack.public_key).initiation(now + n)
+                for n in range(5)]
+    before = under_attack.drops()
+    for message in messages:
+        sock.sendto(message, OURS[4])
+    under_attack.wait_drops(before, 1)
+    time.sleep(0.1)  # a slow machine may consume more than one
+    counted = under_attack.drops() - before
+    assert set(counted) == {"initiation_flood"} and counted.total() <= 4
+    # Its clock went back since: it must wait until time has caught up.
+    under_attack.tunnel.wg_set("peer", public(under_attack.evil_key), "remove")
+    under_attack.add_evil()
 
 
 # What an authentic peer may put into its messages
