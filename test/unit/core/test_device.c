@@ -128,7 +128,7 @@ static void test_interface_down_and_up(void **state)
 static void test_handshake_message_while_down(void **state)
 {
 	(void)state;
-	device_set_up(b->device, false, pair->now_ns);
+	device_set_up(b->device, false, node_time(b));
 	node_send(a, 1);
 	assert_int_equal(b->sent[MESSAGE_RESPONSE], 0);
 	assert_int_equal(node_drops(b, DROP_BAD_HANDSHAKE), 1);
