@@ -345,7 +345,7 @@ def test_an_interface_that_exists_is_refused(host):
     ifname = new_name()
     host.run("ip", "link", "add", ifname, "type", "bridge")
     result = host.run(*adit_command(), "run", ifname, check=False)
-    assert result.code != 0 and "one of this name exists already" in result.err
+    assert result.code != 0 and "another interface has it" in result.err
     assert not (SOCKETS / f"{ifname}.sock").exists()
     assert f"{ifname}:" in host.run("ip", "-o", "link").out
 
@@ -410,7 +410,7 @@ def test_detached_it_says_why_it_failed(host):
     ifname = new_name()
     host.run("ip", "link", "add", ifname, "type", "bridge")
     done = detached(host, ifname)
-    assert done.returncode != 0 and "one of this name exists already" in done.stderr
+    assert done.returncode != 0 and "another interface has it" in done.stderr
 
 
 def test_the_environment_of_wireguard_go(host):
