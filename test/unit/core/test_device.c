@@ -135,6 +135,20 @@ static void test_handshake_message_while_down(void **state)
 	assert_int_equal(device_next_deadline(b->device), 0);
 }
 
+/* The datapath is up before us: its request is not lost. */
+static void test_handshake_wanted_while_down(void **state)
+{
+	(void)state;
+	device_set_up(a->device, false, node_time(a));
+	node_send(a, 1);
+	assert_int_equal(a->events[EVENT_WANT_HANDSHAKE], 1);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 0);
+	device_set_up(a->device, true, node_time(a));
+	pair_run();
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 1);
+	assert_delivered(b, 1);
+}
+
 /* What is staged when the interface goes down is not sent when it is up again. */
 static void test_interface_down_purges_staged(void **state)
 {
@@ -230,6 +244,7 @@ int main(void)
 		pair_test(test_private_key_change_during_handshake),
 		pair_test(test_interface_down_and_up),
 		pair_test(test_handshake_message_while_down),
+		pair_test(test_handshake_wanted_while_down),
 		pair_test(test_interface_down_purges_staged),
 		pair_test(test_interface_up_watches_anew),
 		pair_test(test_suspend_forgets_sessions),

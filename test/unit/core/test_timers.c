@@ -2,8 +2,6 @@
  *
  * The timer machine: retries, giving up, unanswered data, forgetting keys; to the nanosecond.
  */
-#include <errno.h>
-
 #include "core/timers.h"
 #include "pair.h"
 
