@@ -129,7 +129,7 @@ static void handle_signals(void)
 }
 
 /* A neighbour that is gone is on its way to being reaped; say why, then end. */
-static noreturn void end_on(const char *what, int error)
+static __attribute__((__noreturn__)) void end_on(const char *what, int error)
 {
 	struct pollfd fd = {.fd = monitor.signal_fd, .events = POLLIN};
 

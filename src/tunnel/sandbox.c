@@ -107,11 +107,11 @@ static int allow_monitor(scmp_filter_ctx filter)
 {
 	static const uint64_t families[] = {AF_UNIX, AF_INET, AF_INET6};
 	int r = seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFINDEX));
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFINDEX, 0));
 
 	for (size_t i = 0; i < ARRAY_SIZE(families) && r == 0; i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			SCMP_A0(SCMP_CMP_EQ, families[i]));
+			SCMP_A0(SCMP_CMP_EQ, families[i], 0));
 	return r == 0 ? allow(filter, monitor_calls, ARRAY_SIZE(monitor_calls)) : r;
 }
 

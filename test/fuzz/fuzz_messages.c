@@ -258,13 +258,15 @@ static void carry_all(void)
 	}
 }
 
+/* One node after the other: were all to act at the same instant, initiations would cross for ever,
+ * which jitter prevents where time is not so coarse. */
 static void run_timers(void)
 {
 	for (unsigned i = 0; i < NUM_NODES; i++) {
 		device_run_timers(nodes[i].device, (struct device_time){now_ns, now_ns});
 		node_settle(&nodes[i], false);
+		carry_all();
 	}
-	carry_all();
 }
 
 /* An IPv4 packet from one node's inner address to another's. */
