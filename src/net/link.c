@@ -434,3 +434,16 @@ int link_set_mtu(struct link_monitor *monitor, uint32_t mtu)
 	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
 	return request(monitor, nlh, NULL, NULL);
 }
+
+int link_refuse_link_local(struct link_monitor *monitor)
+{
+	alignas(struct nlmsghdr) char buf[REQUEST_MAX];
+	struct nlmsghdr *nlh = put_link_request(monitor, buf, RTM_NEWLINK, (struct ifinfomsg){0});
+	struct nlattr *families = mnl_attr_nest_start(nlh, IFLA_AF_SPEC);
+	struct nlattr *ipv6 = mnl_attr_nest_start(nlh, AF_INET6);
+
+	mnl_attr_put_u8(nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	mnl_attr_nest_end(nlh, ipv6);
+	mnl_attr_nest_end(nlh, families);
+	return request(monitor, nlh, NULL, NULL);
+}

@@ -51,4 +51,9 @@ MUST_CHECK int link_route_ifindex(struct link_monitor *monitor, const struct end
 MUST_CHECK int link_set_down(struct link_monitor *monitor);
 MUST_CHECK int link_set_mtu(struct link_monitor *monitor, uint32_t mtu);
 
+/* Have no link-local IPv6 address made for the interface, as the kernel's WireGuard has none: it
+ * would solicit routers through the tunnel. Returns 0 or a negative errno (a kernel without IPv6).
+ */
+MUST_CHECK int link_refuse_link_local(struct link_monitor *monitor);
+
 #endif

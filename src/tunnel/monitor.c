@@ -280,6 +280,8 @@ static void start(const char *ifname)
 	monitor.link = link_monitor_new(if_nametoindex(ifname));
 	if (!monitor.link)
 		fail("rtnetlink", -errno);
+	if (link_refuse_link_local(monitor.link) < 0)
+		log_debug("the kernel may give the interface a link-local address");
 	r = link_set_mtu(monitor.link, DEFAULT_MTU);
 	if (r < 0)
 		fail("cannot set the MTU", r);
