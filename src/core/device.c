@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/deadlines.h"
 #include "base/map.h"
 #include "base/siphash.h"
 #include "core/cookie.h"
-#include "core/deadlines.h"
 #include "core/ratelimiter.h"
 #include "core/timers.h"
 #include "crypto/dh.h"
@@ -56,7 +56,7 @@ struct device *device_new(const struct device_ops *ops, struct status_page *page
 	ops->random(ops->ctx, d->table_key, sizeof(d->table_key));
 	ops->random(ops->ctx, limiter_key, sizeof(limiter_key));
 	d->limiter = ratelimiter_new(limiter_key);
-	d->deadlines = deadlines_new();
+	d->deadlines = deadlines_new(MAX_PEERS);
 	d->peers = calloc(MAX_PEERS, sizeof(struct peer *));
 	if (!d->limiter || !d->deadlines || !d->peers) {
 		device_free(d);

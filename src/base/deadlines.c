@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: MIT
  *
- * A binary heap, 1-based, that knows where each peer stands in it.
+ * A binary heap, 1-based, that knows where each id stands in it.
  */
-#include "core/deadlines.h"
+#include "base/deadlines.h"
 
 #include <stdlib.h>
 
 struct deadline {
 	uint64_t ns;
-	uint32_t peer_id;
+	uint32_t id;
 };
 
 struct deadlines {
 	uint32_t num;
-	struct deadline *heap; /* MAX_PEERS + 1; touched as it fills */
-	uint32_t *position;    /* by peer_id; 0: not in the heap */
+	struct deadline *heap; /* capacity + 1; touched as it fills */
+	uint32_t *position;    /* by id; 0: not in the heap */
 };
 
-struct deadlines *deadlines_new(void)
+struct deadlines *deadlines_new(uint32_t capacity)
 {
 	struct deadlines *d = calloc(1, sizeof(*d));
 
 	if (!d)
 		return NULL;
-	d->heap = calloc(MAX_PEERS + 1, sizeof(*d->heap));
-	d->position = calloc(MAX_PEERS, sizeof(*d->position));
+	d->heap = calloc((size_t)capacity + 1, sizeof(*d->heap));
+	d->position = calloc(capacity, sizeof(*d->position));
 	if (!d->heap || !d->position) {
 		deadlines_free(d);
 		return NULL;
@@ -44,7 +44,7 @@ void deadlines_free(struct deadlines *d)
 static void place(struct deadlines *d, uint32_t at, struct deadline deadline)
 {
 	d->heap[at] = deadline;
-	d->position[deadline.peer_id] = at;
+	d->position[deadline.id] = at;
 }
 
 /* Put deadline where it belongs, starting from the free place `at`. */
@@ -67,25 +67,25 @@ static void settle(struct deadlines *d, uint32_t at, struct deadline deadline)
 	place(d, at, deadline);
 }
 
-void deadlines_set(struct deadlines *d, uint32_t peer_id, uint64_t deadline_ns)
+void deadlines_set(struct deadlines *d, uint32_t id, uint64_t deadline_ns)
 {
-	uint32_t at = d->position[peer_id];
+	uint32_t at = d->position[id];
 
 	if (deadline_ns != 0) {
-		settle(d, at ? at : ++d->num, (struct deadline){deadline_ns, peer_id});
+		settle(d, at ? at : ++d->num, (struct deadline){deadline_ns, id});
 	} else if (at) {
 		struct deadline last = d->heap[d->num--];
 
-		d->position[peer_id] = 0;
-		if (last.peer_id != peer_id)
+		d->position[id] = 0;
+		if (last.id != id)
 			settle(d, at, last);
 	}
 }
 
-uint64_t deadlines_next(const struct deadlines *d, uint32_t *ret_peer_id)
+uint64_t deadlines_next(const struct deadlines *d, uint32_t *ret_id)
 {
 	if (d->num == 0)
 		return 0;
-	*ret_peer_id = d->heap[1].peer_id;
+	*ret_id = d->heap[1].id;
 	return d->heap[1].ns;
 }
