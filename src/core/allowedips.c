@@ -2,15 +2,15 @@
  *
  * The allowed-IPs table. A trie node stands for a prefix; it has an owner, or exists only because
  * two longer prefixes part there and then has two children. So a table of n prefixes has fewer
- * than 2n nodes. Beside the trie every owned node is on its peer's circular list, whose head is a
- * node too: a peer with prefixes costs one more node and a slot in the map.
+ * than 2n nodes. Beside the trie every owned node is on its peer's circular list, known by its last
+ * node.
  */
 #include "core/allowedips.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/map.h"
+#include "core/messages.h"
 
 /* An address as numbers, its first bit the highest of hi; IPv4 has its 32 bits there. */
 struct key {
@@ -33,18 +33,15 @@ struct allowedips {
 	struct node *nodes;
 	uint32_t capacity;
 	uint32_t num_used; /* nodes that have ever been taken, and node 0 */
-	uint32_t free, num_free;
+	uint32_t free;
 	uint32_t root[2]; /* IPv4, IPv6 */
-	struct map heads; /* peer -> head of its list */
+	uint32_t *last;	  /* MAX_PEERS, touched as used: the last node of a peer's list, 0: empty */
 };
 
-static struct key key_load4(const uint8_t *addr)
+static struct key key_load(uint16_t family, const uint8_t *addr)
 {
-	return (struct key){.hi = (uint64_t)load_be32(addr) << 32};
-}
-
-static struct key key_load6(const uint8_t *addr)
-{
+	if (family == AF_INET)
+		return (struct key){.hi = (uint64_t)load_be32(addr) << 32};
 	return (struct key){.hi = (uint64_t)load_be32(addr) << 32 | load_be32(addr + 4),
 		.lo = (uint64_t)load_be32(addr + 8) << 32 | load_be32(addr + 12)};
 }
@@ -76,21 +73,13 @@ static unsigned key_common(struct key a, struct key b)
 	return a.lo != b.lo ? 64 + (unsigned)__builtin_clzll(a.lo ^ b.lo) : 128;
 }
 
-/* Read and mask a prefix; false: it is none. */
-static bool prefix_load(const struct prefix *prefix, struct node *ret_node)
+/* A node without owner for a valid prefix. */
+static struct node node_of(const struct prefix *prefix)
 {
-	const bool is_ipv6 = prefix->family == AF_INET6;
-
-	if ((!is_ipv6 && prefix->family != AF_INET) || prefix->cidr > address_bits(prefix->family))
-		return false;
-
-	const struct key key = is_ipv6 ? key_load6(prefix->addr) : key_load4(prefix->addr);
-
-	*ret_node = (struct node){.key = key_mask(key, prefix->cidr),
+	return (struct node){.key = key_mask(key_load(prefix->family, prefix->addr), prefix->cidr),
 		.peer = ALLOWEDIPS_NONE,
 		.cidr = prefix->cidr,
-		.is_ipv6 = is_ipv6};
-	return true;
+		.is_ipv6 = prefix->family == AF_INET6};
 }
 
 static struct prefix prefix_of(const struct node *node)
@@ -103,13 +92,13 @@ static struct prefix prefix_of(const struct node *node)
 	return prefix;
 }
 
-/* Make sure that num nodes can be taken without failing, and without moving the array. */
-static int nodes_reserve(struct allowedips *table, uint32_t num)
+/* Make sure that the two nodes an insertion may need can be taken without moving the array. */
+static int nodes_reserve(struct allowedips *table)
 {
 	const uint32_t capacity = table->capacity ? table->capacity * 2 : 64;
 	struct node *nodes;
 
-	if ((uint64_t)table->num_used + num <= (uint64_t)table->capacity + table->num_free)
+	if (table->num_used + 2 <= table->capacity)
 		return 0;
 	if (table->capacity > UINT32_MAX / 2)
 		return -ENOMEM;
@@ -125,12 +114,10 @@ static uint32_t node_take(struct allowedips *table, struct node value)
 {
 	uint32_t n = table->free;
 
-	if (n) {
+	if (n)
 		table->free = table->nodes[n].parent;
-		table->num_free--;
-	} else {
+	else
 		n = table->num_used++;
-	}
 	table->nodes[n] = value;
 	return n;
 }
@@ -139,63 +126,30 @@ static void node_release(struct allowedips *table, uint32_t n)
 {
 	table->nodes[n].parent = table->free;
 	table->free = n;
-	table->num_free++;
 }
 
-/* Peer ids may be consecutive numbers; the map wants them spread (Fibonacci hashing). */
-static uint64_t head_key(uint32_t peer_id)
-{
-	const uint64_t product = peer_id * UINT64_C(0x9e3779b97f4a7c15);
-
-	return product >> 32 | product << 32;
-}
-
-/* Find a peer's list, or begin it: an empty list is a head linked to itself. Needs a reserved
- * node. */
-static int list_open(struct allowedips *table, uint32_t peer_id, uint32_t *ret_head)
-{
-	if (map_get(&table->heads, head_key(peer_id), ret_head))
-		return 0;
-
-	const uint32_t head = node_take(table, (struct node){.peer = peer_id});
-	const int r = map_put(&table->heads, head_key(peer_id), head);
-
-	if (r < 0) {
-		node_release(table, head);
-		return r;
-	}
-	table->nodes[head].prev = table->nodes[head].next = head;
-	*ret_head = head;
-	return 0;
-}
-
-/* Give up a list if n is its head and alone. */
-static void list_close_empty(struct allowedips *table, uint32_t n)
-{
-	if (table->nodes[n].next != n)
-		return;
-	map_remove(&table->heads, head_key(table->nodes[n].peer));
-	node_release(table, n);
-}
-
-static void list_append(struct allowedips *table, uint32_t head, uint32_t n)
+static void list_append(struct allowedips *table, uint32_t peer_id, uint32_t n)
 {
 	struct node *nodes = table->nodes;
+	const uint32_t last = table->last[peer_id];
 
-	nodes[n].prev = nodes[head].prev;
-	nodes[n].next = head;
+	nodes[n].peer = peer_id;
+	nodes[n].prev = last ? last : n;
+	nodes[n].next = last ? nodes[last].next : n;
 	nodes[nodes[n].prev].next = n;
-	nodes[head].prev = n;
+	nodes[nodes[n].next].prev = n;
+	table->last[peer_id] = n;
 }
 
-/* Returns the node before it, which is the head if the list is now empty. */
-static uint32_t list_unlink(struct allowedips *table, uint32_t n)
+static void list_unlink(struct allowedips *table, uint32_t n)
 {
-	const struct node *node = &table->nodes[n];
+	struct node *node = &table->nodes[n];
 
 	table->nodes[node->prev].next = node->next;
 	table->nodes[node->next].prev = node->prev;
-	return node->prev;
+	if (table->last[node->peer] == n)
+		table->last[node->peer] = node->prev == n ? 0 : node->prev;
+	node->peer = ALLOWEDIPS_NONE;
 }
 
 /* Where the trie refers to a node that has this parent (0: the root) and lies on key's side. */
@@ -287,19 +241,18 @@ static void trie_prune(struct allowedips *table, uint32_t n)
 	}
 }
 
-static void node_disown(struct allowedips *table, uint32_t n)
-{
-	list_close_empty(table, list_unlink(table, n));
-	table->nodes[n].peer = ALLOWEDIPS_NONE;
-	trie_prune(table, n);
-}
-
 struct allowedips *allowedips_new(void)
 {
 	struct allowedips *table = calloc(1, sizeof(*table));
 
-	if (table)
-		table->num_used = 1;
+	if (!table)
+		return NULL;
+	table->num_used = 1;
+	table->last = calloc(MAX_PEERS, sizeof(*table->last));
+	if (!table->last) {
+		free(table);
+		return NULL;
+	}
 	return table;
 }
 
@@ -307,63 +260,61 @@ void allowedips_free(struct allowedips *table)
 {
 	if (!table)
 		return;
-	map_deinit(&table->heads);
+	free(table->last);
 	free(table->nodes);
 	free(table);
 }
 
 int allowedips_insert(struct allowedips *table, const struct prefix *prefix, uint32_t peer_id)
 {
-	struct node wanted;
-	uint32_t head, old_neighbour = 0;
 	int r;
 
-	if (peer_id == ALLOWEDIPS_NONE || !prefix_load(prefix, &wanted))
+	if (peer_id >= MAX_PEERS || !prefix_is_valid(prefix))
 		return -EINVAL;
-	r = nodes_reserve(table, 3);
-	if (r < 0)
-		return r;
-	r = list_open(table, peer_id, &head);
+	r = nodes_reserve(table);
 	if (r < 0)
 		return r;
 
+	const struct node wanted = node_of(prefix);
 	const uint32_t n = trie_place(table, &wanted);
 
 	if (table->nodes[n].peer != ALLOWEDIPS_NONE)
-		old_neighbour = list_unlink(table, n);
-	table->nodes[n].peer = peer_id;
-	list_append(table, head, n);
-	if (old_neighbour)
-		list_close_empty(table, old_neighbour);
+		list_unlink(table, n);
+	list_append(table, peer_id, n);
 	return 0;
 }
 
 bool allowedips_remove(struct allowedips *table, const struct prefix *prefix, uint32_t peer_id)
 {
-	struct node wanted;
-	uint32_t n, parent;
+	uint32_t parent;
 
-	if (peer_id == ALLOWEDIPS_NONE || !prefix_load(prefix, &wanted))
+	if (peer_id >= MAX_PEERS || !prefix_is_valid(prefix))
 		return false;
-	n = trie_descend(table, &wanted, &parent);
+
+	const struct node wanted = node_of(prefix);
+	const uint32_t n = trie_descend(table, &wanted, &parent);
+
 	if (!n || !node_equals(&table->nodes[n], &wanted) || table->nodes[n].peer != peer_id)
 		return false;
-	node_disown(table, n);
+	list_unlink(table, n);
+	trie_prune(table, n);
 	return true;
 }
 
 void allowedips_remove_peer(struct allowedips *table, uint32_t peer_id)
 {
-	uint32_t head;
+	while (peer_id < MAX_PEERS && table->last[peer_id]) {
+		const uint32_t n = table->last[peer_id];
 
-	/* The head goes with the last prefix. */
-	while (map_get(&table->heads, head_key(peer_id), &head))
-		node_disown(table, table->nodes[head].next);
+		list_unlink(table, n);
+		trie_prune(table, n);
+	}
 }
 
-static uint32_t lookup(const struct allowedips *table, uint32_t n, struct key key)
+uint32_t allowedips_lookup(const struct allowedips *table, uint16_t family, const uint8_t *addr)
 {
-	uint32_t peer = ALLOWEDIPS_NONE;
+	const struct key key = key_load(family, addr);
+	uint32_t n = table->root[family == AF_INET6], peer = ALLOWEDIPS_NONE;
 
 	while (n) {
 		const struct node *node = &table->nodes[n];
@@ -377,28 +328,15 @@ static uint32_t lookup(const struct allowedips *table, uint32_t n, struct key ke
 	return peer;
 }
 
-uint32_t allowedips_lookup4(const struct allowedips *table, const uint8_t addr[4])
-{
-	return lookup(table, table->root[false], key_load4(addr));
-}
-
-uint32_t allowedips_lookup6(const struct allowedips *table, const uint8_t addr[16])
-{
-	return lookup(table, table->root[true], key_load6(addr));
-}
-
 size_t allowedips_list(const struct allowedips *table, uint32_t peer_id, uint32_t *cursor,
 	struct prefix *ret_prefixes, size_t max)
 {
-	uint32_t head, n;
+	const uint32_t last = peer_id < MAX_PEERS ? table->last[peer_id] : 0;
 	size_t num = 0;
 
-	if (!map_get(&table->heads, head_key(peer_id), &head))
-		return 0;
-	n = table->nodes[*cursor ? *cursor : head].next;
-	for (; n != head && num < max; n = table->nodes[n].next) {
-		ret_prefixes[num++] = prefix_of(&table->nodes[n]);
-		*cursor = n;
+	while (*cursor != last && num < max) {
+		*cursor = table->nodes[*cursor ? *cursor : last].next;
+		ret_prefixes[num++] = prefix_of(&table->nodes[*cursor]);
 	}
 	return num;
 }

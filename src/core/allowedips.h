@@ -29,9 +29,9 @@ bool allowedips_remove(struct allowedips *table, const struct prefix *prefix, ui
 /* Take everything from a peer; costs what the peer has, not what the table holds. */
 void allowedips_remove_peer(struct allowedips *table, uint32_t peer_id);
 
-/* The peer whose longest prefix holds the 4- or 16-byte address, or ALLOWEDIPS_NONE. */
-uint32_t allowedips_lookup4(const struct allowedips *table, const uint8_t addr[4]);
-uint32_t allowedips_lookup6(const struct allowedips *table, const uint8_t addr[16]);
+/* The peer whose longest prefix holds the address (4 bytes for AF_INET, 16 for AF_INET6), or
+ * ALLOWEDIPS_NONE. */
+uint32_t allowedips_lookup(const struct allowedips *table, uint16_t family, const uint8_t *addr);
 
 /* List a peer's prefixes in the order they were given to it, from a cursor: *cursor is 0 at first
  * and is moved on; a cursor is good only while the table does not change. Fills up to max and

@@ -371,9 +371,7 @@ static enum drop encrypt_packet(struct transport *t, const struct packet *packet
 
 	if (!inner_parse(packet->data, packet->len, &inner))
 		return DROP_BAD_INNER;
-	peer = peer_by_id(t, inner.family == AF_INET
-				     ? allowedips_lookup4(t->allowedips, inner.dst)
-				     : allowedips_lookup6(t->allowedips, inner.dst));
+	peer = peer_by_id(t, allowedips_lookup(t->allowedips, inner.family, inner.dst));
 	if (!peer)
 		return DROP_NO_PEER;
 	if (!peer->endpoint.family)
@@ -432,14 +430,11 @@ static enum drop accept_inner(struct transport *t, const struct transport_peer *
 	uint32_t len, uint8_t outer_tos)
 {
 	struct inner inner;
-	uint32_t owner;
 
 	if (!inner_parse(data, len, &inner))
 		return DROP_BAD_INNER;
 	inner_ecn_decapsulate(data, &inner, outer_tos);
-	owner = inner.family == AF_INET ? allowedips_lookup4(t->allowedips, inner.src)
-					: allowedips_lookup6(t->allowedips, inner.src);
-	if (owner != peer->id)
+	if (allowedips_lookup(t->allowedips, inner.family, inner.src) != peer->id)
 		return DROP_NOT_ALLOWED;
 	push_in(t, data, inner.len);
 	return DROP_NONE;
