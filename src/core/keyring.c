@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/table.h"
 #include "crypto/dh.h"
 
 struct keyring_peer {
@@ -20,18 +21,14 @@ struct keyring_peer {
 struct keyring {
 	uint8_t private_key[KEY_LEN];
 	bool has_private_key;
-	struct keyring_peer **peers; /* MAX_PEERS, by peer_id */
-	uint32_t end_id;	     /* no peer has this id or a greater one */
+	struct table peers; /* struct keyring_peer by id */
 };
 
 struct keyring *keyring_new(void)
 {
 	struct keyring *keyring = calloc(1, sizeof(*keyring));
 
-	if (!keyring)
-		return NULL;
-	keyring->peers = calloc(MAX_PEERS, sizeof(*keyring->peers));
-	if (!keyring->peers) {
+	if (!keyring || table_init(&keyring->peers, MAX_PEERS) < 0) {
 		free(keyring);
 		return NULL;
 	}
@@ -42,9 +39,9 @@ void keyring_free(struct keyring *keyring)
 {
 	if (!keyring)
 		return;
-	for (uint32_t id = 0; id < keyring->end_id; id++)
+	for (uint32_t id = 0; table_next(&keyring->peers, &id); id++)
 		keyring_remove_peer(keyring, id);
-	free(keyring->peers);
+	table_deinit(&keyring->peers);
 	wipe(keyring, sizeof(*keyring));
 	free(keyring);
 }
@@ -52,13 +49,11 @@ void keyring_free(struct keyring *keyring)
 void keyring_set_private_key(
 	struct keyring *keyring, const uint8_t private_key[KEY_LEN], uint8_t ret_public[KEY_LEN])
 {
-	for (uint32_t id = 0; id < keyring->end_id; id++) {
-		struct keyring_peer *peer = keyring->peers[id];
+	struct keyring_peer *peer;
 
-		if (peer) {
-			wipe(peer->static_static, KEY_LEN);
-			peer->has_static_static = false;
-		}
+	for (uint32_t id = 0; (peer = table_next(&keyring->peers, &id)); id++) {
+		wipe(peer->static_static, KEY_LEN);
+		peer->has_static_static = false;
 	}
 	keyring->has_private_key = !bytes_are_zero(private_key, KEY_LEN);
 	memcpy(keyring->private_key, private_key, KEY_LEN);
@@ -76,38 +71,28 @@ void keyring_get_private_key(const struct keyring *keyring, uint8_t ret_private_
 
 int keyring_add_peer(struct keyring *keyring, uint32_t peer_id, const uint8_t public_key[KEY_LEN])
 {
-	struct keyring_peer *peer;
+	struct keyring_peer *peer = calloc(1, sizeof(*peer));
 
-	keyring_remove_peer(keyring, peer_id);
-	peer = calloc(1, sizeof(*peer));
 	if (!peer)
 		return -ENOMEM;
 	memcpy(peer->public_key, public_key, KEY_LEN);
-	keyring->peers[peer_id] = peer;
-	if (peer_id >= keyring->end_id)
-		keyring->end_id = peer_id + 1;
-	return 0;
+	keyring_remove_peer(keyring, peer_id);
+	return table_add(&keyring->peers, peer_id, peer);
 }
 
 void keyring_remove_peer(struct keyring *keyring, uint32_t peer_id)
 {
-	struct keyring_peer *peer = keyring->peers[peer_id];
+	struct keyring_peer *peer = table_remove(&keyring->peers, peer_id);
 
 	if (!peer)
 		return;
 	wipe(peer, sizeof(*peer));
 	free(peer);
-	keyring->peers[peer_id] = NULL;
-}
-
-static struct keyring_peer *find_peer(const struct keyring *keyring, uint32_t peer_id)
-{
-	return peer_id < MAX_PEERS ? keyring->peers[peer_id] : NULL;
 }
 
 int keyring_set_psk(struct keyring *keyring, uint32_t peer_id, const uint8_t psk[KEY_LEN])
 {
-	struct keyring_peer *peer = find_peer(keyring, peer_id);
+	struct keyring_peer *peer = table_get(&keyring->peers, peer_id);
 
 	if (!peer)
 		return -ENOENT;
@@ -117,7 +102,7 @@ int keyring_set_psk(struct keyring *keyring, uint32_t peer_id, const uint8_t psk
 
 int keyring_get_psk(const struct keyring *keyring, uint32_t peer_id, uint8_t ret_psk[KEY_LEN])
 {
-	const struct keyring_peer *peer = find_peer(keyring, peer_id);
+	const struct keyring_peer *peer = table_get(&keyring->peers, peer_id);
 
 	if (!peer)
 		return -ENOENT;
@@ -143,7 +128,7 @@ int keyring_mix_dh(
 int keyring_mix_static(void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_key[KEY_LEN])
 {
 	const struct keyring *keyring = ctx;
-	struct keyring_peer *peer = find_peer(keyring, peer_id);
+	struct keyring_peer *peer = table_get(&keyring->peers, peer_id);
 
 	if (!peer)
 		return -ENOENT;
@@ -161,7 +146,8 @@ int keyring_mix_static(void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_
 int keyring_mix_psk(void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_tau[HASH_LEN],
 	uint8_t ret_key[KEY_LEN])
 {
-	const struct keyring_peer *peer = find_peer(ctx, peer_id);
+	const struct keyring *keyring = ctx;
+	const struct keyring_peer *peer = table_get(&keyring->peers, peer_id);
 
 	if (!peer)
 		return -ENOENT;

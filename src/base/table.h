@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A table of pointers by id: ids are small numbers that somebody else gives out. Memory is touched
+ * only as it is used.
+ */
+#ifndef ADIT_BASE_TABLE_H
+#define ADIT_BASE_TABLE_H
+
+#include "base/bytes.h"
+
+/* An all-zero table is an empty one without room. */
+struct table {
+	void **items; /* by id; NULL: none */
+	uint32_t capacity;
+	uint32_t end; /* no item has this id or a greater one */
+};
+
+/* An empty table for ids below capacity. Returns 0 or -ENOMEM (the table is all zero). */
+MUST_CHECK int table_init(struct table *table, uint32_t capacity);
+void table_deinit(struct table *table); /* the items are the caller's to free first */
+
+/* Returns 0, or -EEXIST when the id is taken or out of range. */
+MUST_CHECK int table_add(struct table *table, uint32_t id, void *item);
+
+/* Returns what was there, or NULL. */
+void *table_remove(struct table *table, uint32_t id);
+
+/* The first item whose id is *id or greater, which becomes *id; NULL: no more. Items may be
+ * removed meanwhile. */
+void *table_next(const struct table *table, uint32_t *id);
+
+/* The item with this id, or NULL; any id may be asked for. */
+static inline void *table_get(const struct table *table, uint32_t id)
+{
+	return id < table->end ? table->items[id] : NULL;
+}
+
+#endif
