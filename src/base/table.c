@@ -1,44 +1,51 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of pointers by id.
+ * The table of items by id.
  */
 #include "base/table.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-int table_init(struct table *table, uint32_t capacity)
+int table_init(struct table *table, uint32_t capacity, size_t item_size)
 {
 	*table = (struct table){.items = calloc(capacity, sizeof(*table->items))};
 	if (!table->items)
 		return -ENOMEM;
 	table->capacity = capacity;
+	table->item_size = item_size;
 	return 0;
 }
 
 void table_deinit(struct table *table)
 {
+	for (uint32_t id = 0; id < table->end; id++)
+		table_remove(table, id);
 	free(table->items);
 	*table = (struct table){0};
 }
 
-int table_add(struct table *table, uint32_t id, void *item)
+int table_add(struct table *table, uint32_t id)
 {
 	if (id >= table->capacity || table->items[id])
 		return -EEXIST;
-	table->items[id] = item;
+	table->items[id] = calloc(1, table->item_size);
+	if (!table->items[id])
+		return -ENOMEM;
 	if (id >= table->end)
 		table->end = id + 1;
 	return 0;
 }
 
-void *table_remove(struct table *table, uint32_t id)
+void table_remove(struct table *table, uint32_t id)
 {
 	void *item = table_get(table, id);
 
-	if (item)
-		table->items[id] = NULL;
-	return item;
+	if (!item)
+		return;
+	wipe(item, table->item_size);
+	free(item);
+	table->items[id] = NULL;
 }
 
 void *table_next(const struct table *table, uint32_t *id)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A table of pointers by id: ids are small numbers that somebody else gives out. Memory is touched
- * only as it is used.
+ * A table of items by id: ids are small numbers that somebody else gives out. It owns its items,
+ * which do not move and are wiped when they go. Memory is touched only as it is used.
  */
 #ifndef ADIT_BASE_TABLE_H
 #define ADIT_BASE_TABLE_H
@@ -11,19 +11,20 @@
 /* An all-zero table is an empty one without room. */
 struct table {
 	void **items; /* by id; NULL: none */
+	size_t item_size;
 	uint32_t capacity;
 	uint32_t end; /* no item has this id or a greater one */
 };
 
 /* An empty table for ids below capacity. Returns 0 or -ENOMEM (the table is all zero). */
-MUST_CHECK int table_init(struct table *table, uint32_t capacity);
-void table_deinit(struct table *table); /* the items are the caller's to free first */
+MUST_CHECK int table_init(struct table *table, uint32_t capacity, size_t item_size);
+void table_deinit(struct table *table);
 
-/* Returns 0, or -EEXIST when the id is taken or out of range. */
-MUST_CHECK int table_add(struct table *table, uint32_t id, void *item);
+/* Add an item, all zero. Returns 0, -EEXIST when the id is taken or out of range, or -ENOMEM. */
+MUST_CHECK int table_add(struct table *table, uint32_t id);
 
-/* Returns what was there, or NULL. */
-void *table_remove(struct table *table, uint32_t id);
+/* Remove an item, if it is there. */
+void table_remove(struct table *table, uint32_t id);
 
 /* The first item whose id is *id or greater, which becomes *id; NULL: no more. Items may be
  * removed meanwhile. */

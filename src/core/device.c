@@ -10,6 +10,7 @@
 #include "base/deadlines.h"
 #include "base/map.h"
 #include "base/siphash.h"
+#include "base/table.h"
 #include "core/cookie.h"
 #include "core/ratelimiter.h"
 #include "core/timers.h"
@@ -35,9 +36,8 @@ struct device {
 	struct cookie_checker checker;
 	struct ratelimiter *limiter;
 	struct deadlines *deadlines;
-	struct peer **peers; /* MAX_PEERS, by id */
-	uint32_t end_id;     /* no peer has this id or a greater one */
-	uint8_t table_key[SIPHASH_KEY_LEN];
+	struct table peers; /* struct peer by id */
+	uint8_t hash_key[SIPHASH_KEY_LEN];
 	struct map by_key;   /* SipHash of the public key -> id */
 	struct map by_index; /* receiver index -> id, and INDEX_IS_KEYPAIR */
 };
@@ -53,12 +53,12 @@ struct device *device_new(const struct device_ops *ops, struct status_page *page
 		return NULL;
 	d->ops = *ops;
 	d->page = page;
-	ops->random(ops->ctx, d->table_key, sizeof(d->table_key));
+	ops->random(ops->ctx, d->hash_key, sizeof(d->hash_key));
 	ops->random(ops->ctx, limiter_key, sizeof(limiter_key));
 	d->limiter = ratelimiter_new(limiter_key);
 	d->deadlines = deadlines_new(MAX_PEERS);
-	d->peers = calloc(MAX_PEERS, sizeof(struct peer *));
-	if (!d->limiter || !d->deadlines || !d->peers) {
+	if (table_init(&d->peers, MAX_PEERS, sizeof(struct peer)) < 0 || !d->limiter ||
+		!d->deadlines) {
 		device_free(d);
 		return NULL;
 	}
@@ -69,9 +69,7 @@ void device_free(struct device *d)
 {
 	if (!d)
 		return;
-	for (uint32_t id = 0; d->peers && id < d->end_id; id++)
-		device_remove_peer(d, id);
-	free(d->peers);
+	table_deinit(&d->peers);
 	map_deinit(&d->by_key);
 	map_deinit(&d->by_index);
 	ratelimiter_free(d->limiter);
@@ -92,19 +90,15 @@ static struct peer_status *status_of(struct device *d, const struct peer *peer)
 	return &d->page->peers[peer->id];
 }
 
-static struct peer *peer_by_id(const struct device *d, uint32_t id)
-{
-	return id < MAX_PEERS ? d->peers[id] : NULL;
-}
-
 static struct peer *peer_by_key(const struct device *d, const uint8_t public_key[KEY_LEN])
 {
+	struct peer *peer;
 	uint32_t id;
 
-	if (!map_get(&d->by_key, siphash(d->table_key, public_key, KEY_LEN), &id) ||
-		!bytes_equal(d->peers[id]->public_key, public_key, KEY_LEN))
+	if (!map_get(&d->by_key, siphash(d->hash_key, public_key, KEY_LEN), &id))
 		return NULL;
-	return d->peers[id];
+	peer = table_get(&d->peers, id);
+	return bytes_equal(peer->public_key, public_key, KEY_LEN) ? peer : NULL;
 }
 
 static void schedule(struct device *d, const struct peer *peer)
@@ -148,14 +142,12 @@ static void forget_handshake(struct device *d, struct peer *peer)
 
 void device_set_public_key(struct device *d, const uint8_t public_key[KEY_LEN])
 {
+	struct peer *peer;
+
 	memcpy(d->public_key, public_key, KEY_LEN);
 	d->has_key = !bytes_are_zero(public_key, KEY_LEN);
 	cookie_checker_set_public_key(&d->checker, public_key);
-	for (uint32_t id = 0; id < d->end_id; id++) {
-		struct peer *peer = d->peers[id];
-
-		if (!peer)
-			continue;
+	for (uint32_t id = 0; (peer = table_next(&d->peers, &id)); id++) {
 		forget_handshake(d, peer);
 		peer->last_sent_handshake_ns = 0;
 		emit_simple(d, CONTROL_EXPIRE_SENDING, id);
@@ -164,42 +156,40 @@ void device_set_public_key(struct device *d, const uint8_t public_key[KEY_LEN])
 
 int device_add_peer(struct device *d, uint32_t peer_id, const uint8_t public_key[KEY_LEN])
 {
-	uint64_t hash = siphash(d->table_key, public_key, KEY_LEN);
+	uint64_t hash = siphash(d->hash_key, public_key, KEY_LEN);
 	struct peer *peer;
 	uint32_t id;
+	int r;
 
-	if (peer_id >= MAX_PEERS || d->peers[peer_id] || map_get(&d->by_key, hash, &id))
-		return -EEXIST;
-	peer = calloc(1, sizeof(*peer));
-	if (!peer || map_put(&d->by_key, hash, peer_id) < 0) {
-		free(peer);
-		return -ENOMEM;
+	r = map_get(&d->by_key, hash, &id) ? -EEXIST : table_add(&d->peers, peer_id);
+	if (r < 0)
+		return r;
+	r = map_put(&d->by_key, hash, peer_id);
+	if (r < 0) {
+		table_remove(&d->peers, peer_id);
+		return r;
 	}
+	peer = table_get(&d->peers, peer_id);
 	peer->id = peer_id;
 	memcpy(peer->public_key, public_key, KEY_LEN);
-	d->peers[peer_id] = peer;
-	if (peer_id >= d->end_id)
-		d->end_id = peer_id + 1;
 	return 0;
 }
 
 void device_remove_peer(struct device *d, uint32_t peer_id)
 {
-	struct peer *peer = peer_by_id(d, peer_id);
+	struct peer *peer = table_get(&d->peers, peer_id);
 
 	if (!peer)
 		return;
 	forget_handshake(d, peer);
 	deadlines_set(d->deadlines, peer_id, 0);
-	map_remove(&d->by_key, siphash(d->table_key, peer->public_key, KEY_LEN));
-	d->peers[peer_id] = NULL;
-	wipe(peer, sizeof(*peer));
-	free(peer);
+	map_remove(&d->by_key, siphash(d->hash_key, peer->public_key, KEY_LEN));
+	table_remove(&d->peers, peer_id);
 }
 
 int device_set_keepalive(struct device *d, uint32_t peer_id, uint16_t interval_s, uint64_t now_ns)
 {
-	struct peer *peer = peer_by_id(d, peer_id);
+	struct peer *peer = table_get(&d->peers, peer_id);
 	bool turned_on;
 
 	if (!peer)
@@ -224,11 +214,11 @@ static void forget_session(struct device *d, struct peer *peer)
 
 void device_forget_sessions(struct device *d)
 {
-	for (uint32_t id = 0; id < d->end_id; id++) {
-		if (d->peers[id]) {
-			forget_session(d, d->peers[id]);
-			schedule(d, d->peers[id]);
-		}
+	struct peer *peer;
+
+	for (uint32_t id = 0; (peer = table_next(&d->peers, &id)); id++) {
+		forget_session(d, peer);
+		schedule(d, peer);
 	}
 }
 
@@ -282,6 +272,12 @@ static void send_initiation(
 	wipe(ephemeral, sizeof(ephemeral));
 }
 
+static void handshake_complete(struct device *d, struct peer *peer, struct device_time time)
+{
+	timers_handshake_complete(&peer->timers);
+	atomic_store(&status_of(d, peer)->handshake_wall_ns, time.wall_ns);
+}
+
 /* The session of a complete handshake, for the transport to install. */
 static void install_keypair(
 	struct device *d, struct peer *peer, const struct endpoint *from, struct device_time time)
@@ -330,14 +326,12 @@ static void send_response(
 
 void device_set_up(struct device *d, bool up, struct device_time time)
 {
+	struct peer *peer;
+
 	if (up == d->up)
 		return;
 	d->up = up;
-	for (uint32_t id = 0; id < d->end_id; id++) {
-		struct peer *peer = d->peers[id];
-
-		if (!peer)
-			continue;
+	for (uint32_t id = 0; (peer = table_next(&d->peers, &id)); id++) {
 		if (up) {
 			/* The datapath may have noted something after we went down. */
 			timers_stop(&peer->timers, status_of(d, peer));
@@ -398,12 +392,11 @@ static enum drop consume_response(
 	memcpy(&message, event->message, sizeof(message));
 	if (!map_get(&d->by_index, message.receiver_index, &value) || (value & INDEX_IS_KEYPAIR))
 		return DROP_UNKNOWN_INDEX;
-	peer = d->peers[value];
+	peer = table_get(&d->peers, value);
 	drop = noise_consume_response(&peer->handshake, &message, &d->ops.keys, peer->id);
 	if (drop != DROP_NONE)
 		return drop;
-	timers_handshake_complete(&peer->timers);
-	atomic_store(&status_of(d, peer)->handshake_wall_ns, time.wall_ns);
+	handshake_complete(d, peer, time);
 	install_keypair(d, peer, &event->endpoint, time);
 	schedule(d, peer);
 	return DROP_NONE;
@@ -417,7 +410,7 @@ static struct peer *cookie_asker(const struct device *d, const struct event *eve
 
 	memcpy(&reply, event->message, sizeof(reply));
 	return map_get(&d->by_index, reply.receiver_index, &value)
-		       ? peer_by_id(d, value & ~INDEX_IS_KEYPAIR)
+		       ? table_get(&d->peers, value & ~INDEX_IS_KEYPAIR)
 		       : NULL;
 }
 
@@ -490,7 +483,7 @@ static enum drop consume_handshake(
 void device_handle_event(
 	struct device *d, const struct event *event, bool under_load, struct device_time time)
 {
-	struct peer *peer = peer_by_id(d, event->peer_id);
+	struct peer *peer = table_get(&d->peers, event->peer_id);
 	enum drop drop;
 	uint32_t value;
 
@@ -512,8 +505,7 @@ void device_handle_event(
 			timers_watch(
 				&peer->timers, status_of(d, peer), random_jitter(d), time.now_ns);
 		} else if (event->type == EVENT_KEYPAIR_CONFIRMED) {
-			timers_handshake_complete(&peer->timers);
-			atomic_store(&status_of(d, peer)->handshake_wall_ns, time.wall_ns);
+			handshake_complete(d, peer, time);
 		}
 		schedule(d, peer);
 	}
@@ -561,7 +553,7 @@ void device_run_timers(struct device *d, struct device_time time)
 	uint32_t id;
 
 	while ((deadline_ns = deadlines_next(d->deadlines, &id)) != 0 && deadline_ns <= time.now_ns)
-		run_peer_timers(d, d->peers[id], time);
+		run_peer_timers(d, table_get(&d->peers, id), time);
 }
 
 uint64_t device_next_deadline(const struct device *d)

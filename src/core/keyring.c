@@ -28,7 +28,7 @@ struct keyring *keyring_new(void)
 {
 	struct keyring *keyring = calloc(1, sizeof(*keyring));
 
-	if (!keyring || table_init(&keyring->peers, MAX_PEERS) < 0) {
+	if (!keyring || table_init(&keyring->peers, MAX_PEERS, sizeof(struct keyring_peer)) < 0) {
 		free(keyring);
 		return NULL;
 	}
@@ -39,8 +39,6 @@ void keyring_free(struct keyring *keyring)
 {
 	if (!keyring)
 		return;
-	for (uint32_t id = 0; table_next(&keyring->peers, &id); id++)
-		keyring_remove_peer(keyring, id);
 	table_deinit(&keyring->peers);
 	wipe(keyring, sizeof(*keyring));
 	free(keyring);
@@ -71,23 +69,21 @@ void keyring_get_private_key(const struct keyring *keyring, uint8_t ret_private_
 
 int keyring_add_peer(struct keyring *keyring, uint32_t peer_id, const uint8_t public_key[KEY_LEN])
 {
-	struct keyring_peer *peer = calloc(1, sizeof(*peer));
+	struct keyring_peer *peer;
+	int r;
 
-	if (!peer)
-		return -ENOMEM;
+	table_remove(&keyring->peers, peer_id);
+	r = table_add(&keyring->peers, peer_id);
+	if (r < 0)
+		return r;
+	peer = table_get(&keyring->peers, peer_id);
 	memcpy(peer->public_key, public_key, KEY_LEN);
-	keyring_remove_peer(keyring, peer_id);
-	return table_add(&keyring->peers, peer_id, peer);
+	return 0;
 }
 
 void keyring_remove_peer(struct keyring *keyring, uint32_t peer_id)
 {
-	struct keyring_peer *peer = table_remove(&keyring->peers, peer_id);
-
-	if (!peer)
-		return;
-	wipe(peer, sizeof(*peer));
-	free(peer);
+	table_remove(&keyring->peers, peer_id);
 }
 
 int keyring_set_psk(struct keyring *keyring, uint32_t peer_id, const uint8_t psk[KEY_LEN])

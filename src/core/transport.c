@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "base/table.h"
 #include "core/cookie.h"
 #include "core/inner.h"
 #include "core/keypair.h"
@@ -39,8 +40,7 @@ struct transport {
 	bool has_key;
 	uint32_t mtu;
 	uint8_t mac1_key[KEY_LEN];
-	struct transport_peer **peers; /* MAX_PEERS, by id */
-	uint32_t end_id;	       /* no peer has this id or a greater one */
+	struct table peers; /* struct transport_peer by id */
 	struct allowedips *allowedips;
 	struct staged_pool *staged;
 	struct map by_local_index; /* receiver index of ours -> id */
@@ -61,11 +61,11 @@ struct transport *transport_new(const struct transport_ops *ops, struct status_p
 		return NULL;
 	t->ops = *ops;
 	t->page = page;
-	t->peers = calloc(MAX_PEERS, sizeof(struct transport_peer *));
 	t->allowedips = allowedips_new();
 	t->staged = staged_pool_new(STAGED_CHUNKS);
 	t->scratch = calloc(NUM_SCRATCH, PACKET_BUF);
-	if (!t->peers || !t->allowedips || !t->staged || !t->scratch) {
+	if (table_init(&t->peers, MAX_PEERS, sizeof(struct transport_peer)) < 0 || !t->allowedips ||
+		!t->staged || !t->scratch) {
 		transport_free(t);
 		return NULL;
 	}
@@ -76,20 +76,15 @@ void transport_free(struct transport *t)
 {
 	if (!t)
 		return;
-	for (uint32_t id = 0; t->peers && id < t->end_id; id++)
+	for (uint32_t id = 0; table_next(&t->peers, &id); id++)
 		transport_remove_peer(t, id);
-	free(t->peers);
+	table_deinit(&t->peers);
 	allowedips_free(t->allowedips);
 	staged_pool_free(t->staged);
 	free(t->scratch);
 	map_deinit(&t->by_local_index);
 	map_deinit(&t->by_remote_index);
 	free(t);
-}
-
-static struct transport_peer *peer_by_id(const struct transport *t, uint32_t id)
-{
-	return id < MAX_PEERS ? t->peers[id] : NULL;
 }
 
 static struct peer_status *status_of(struct transport *t, const struct transport_peer *peer)
@@ -139,17 +134,13 @@ void transport_set_link(struct transport *t, bool up, uint32_t mtu)
 int transport_add_peer(struct transport *t, uint32_t peer_id)
 {
 	struct transport_peer *peer;
+	int r = table_add(&t->peers, peer_id);
 
-	if (peer_id >= MAX_PEERS || t->peers[peer_id])
-		return -EEXIST;
-	peer = calloc(1, sizeof(*peer));
-	if (!peer)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
+	peer = table_get(&t->peers, peer_id);
 	peer->id = peer_id;
-	memset(&t->page->peers[peer_id], 0, sizeof(t->page->peers[peer_id]));
-	t->peers[peer_id] = peer;
-	if (peer_id >= t->end_id)
-		t->end_id = peer_id + 1;
+	memset(status_of(t, peer), 0, sizeof(struct peer_status));
 	return 0;
 }
 
@@ -176,20 +167,19 @@ static void purge_staged(struct transport *t, struct transport_peer *peer)
 
 void transport_remove_peer(struct transport *t, uint32_t peer_id)
 {
-	struct transport_peer *peer = peer_by_id(t, peer_id);
+	struct transport_peer *peer = table_get(&t->peers, peer_id);
 
 	if (!peer)
 		return;
 	allowedips_remove_peer(t->allowedips, peer_id);
 	dispose(t, keypairs_clear(&peer->keypairs));
 	purge_staged(t, peer);
-	t->peers[peer_id] = NULL;
-	free(peer);
+	table_remove(&t->peers, peer_id);
 }
 
 void transport_set_endpoint(struct transport *t, uint32_t peer_id, const struct endpoint *endpoint)
 {
-	struct transport_peer *peer = peer_by_id(t, peer_id);
+	struct transport_peer *peer = table_get(&t->peers, peer_id);
 
 	if (!peer)
 		return;
@@ -199,17 +189,17 @@ void transport_set_endpoint(struct transport *t, uint32_t peer_id, const struct 
 
 struct endpoint *transport_endpoint(const struct transport *t, uint32_t peer_id)
 {
-	struct transport_peer *peer = peer_by_id(t, peer_id);
+	struct transport_peer *peer = table_get(&t->peers, peer_id);
 
 	return peer ? &peer->endpoint : NULL;
 }
 
 void transport_forget_sources(struct transport *t)
 {
-	for (uint32_t id = 0; id < t->end_id; id++) {
-		if (t->peers[id])
-			endpoint_clear_source(&t->peers[id]->endpoint);
-	}
+	struct transport_peer *peer;
+
+	for (uint32_t id = 0; (peer = table_next(&t->peers, &id)); id++)
+		endpoint_clear_source(&peer->endpoint);
 }
 
 struct allowedips *transport_allowedips(struct transport *t)
@@ -359,7 +349,7 @@ static bool is_own_datagram(
 	if (header.type != MESSAGE_DATA ||
 		!map_get(&t->by_remote_index, header.receiver_index, &id))
 		return false;
-	peer = peer_by_id(t, id);
+	peer = table_get(&t->peers, id);
 	return peer && peer->endpoint.family == inner->family && peer->endpoint.port == port &&
 	       memcmp(peer->endpoint.addr, inner->dst, address_bits(inner->family) / 8) == 0;
 }
@@ -371,7 +361,7 @@ static enum drop encrypt_packet(struct transport *t, const struct packet *packet
 
 	if (!inner_parse(packet->data, packet->len, &inner))
 		return DROP_BAD_INNER;
-	peer = peer_by_id(t, allowedips_lookup(t->allowedips, inner.family, inner.dst));
+	peer = table_get(&t->peers, allowedips_lookup(t->allowedips, inner.family, inner.dst));
 	if (!peer)
 		return DROP_NO_PEER;
 	if (!peer->endpoint.family)
@@ -454,7 +444,7 @@ static enum drop open_data(struct transport *t, const struct packet *datagram, u
 	memcpy(&header, datagram->data, sizeof(header));
 	if (!map_get(&t->by_local_index, header.receiver_index, &id))
 		return DROP_UNKNOWN_INDEX;
-	peer = t->peers[id];
+	peer = table_get(&t->peers, id);
 	keypair = keypairs_find(&peer->keypairs, header.receiver_index);
 	if (!keypair_can_receive(keypair, header.counter, now_ns))
 		return DROP_KEYPAIR_EXPIRED;
@@ -613,7 +603,7 @@ static void handle_peer_control(struct transport *t, struct transport_peer *peer
 
 void transport_handle_control(struct transport *t, const struct control *control, uint64_t now_ns)
 {
-	struct transport_peer *peer = peer_by_id(t, control->peer_id);
+	struct transport_peer *peer = table_get(&t->peers, control->peer_id);
 
 	if (control->type == CONTROL_SEND_COOKIE_REPLY)
 		send_cookie_reply(t, &control->handshake);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of pointers by id.
+ * The table of items by id.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,32 +13,36 @@
 
 enum { CAPACITY = 100 };
 
-static int items[CAPACITY];
-
 static void test_get_add_remove(void **state)
 {
 	struct table table;
+	uint64_t *item;
 
 	(void)state;
-	assert_int_equal(table_init(&table, CAPACITY), 0);
+	assert_int_equal(table_init(&table, CAPACITY, sizeof(uint64_t)), 0);
 	assert_null(table_get(&table, 0));
 	assert_null(table_get(&table, UINT32_MAX));
-	assert_int_equal(table_add(&table, CAPACITY - 1, &items[1]), 0);
-	assert_int_equal(table_add(&table, CAPACITY, &items[2]), -EEXIST);
-	assert_int_equal(table_add(&table, UINT32_MAX, &items[2]), -EEXIST);
-	assert_int_equal(table_add(&table, CAPACITY - 1, &items[2]), -EEXIST);
-	assert_ptr_equal(table_get(&table, CAPACITY - 1), &items[1]);
+	assert_int_equal(table_add(&table, CAPACITY - 1), 0);
+	item = table_get(&table, CAPACITY - 1);
+	assert_int_equal(*item, 0);
+	*item = 7;
+	assert_int_equal(table_add(&table, CAPACITY), -EEXIST);
+	assert_int_equal(table_add(&table, UINT32_MAX), -EEXIST);
+	assert_int_equal(table_add(&table, CAPACITY - 1), -EEXIST);
+	assert_ptr_equal(table_get(&table, CAPACITY - 1), item);
 	assert_null(table_get(&table, CAPACITY - 2));
 	assert_null(table_get(&table, CAPACITY));
-	assert_null(table_remove(&table, CAPACITY - 2));
-	assert_null(table_remove(&table, CAPACITY));
-	assert_ptr_equal(table_remove(&table, CAPACITY - 1), &items[1]);
-	assert_null(table_remove(&table, CAPACITY - 1));
+	table_remove(&table, CAPACITY - 2);
+	table_remove(&table, CAPACITY);
+	assert_int_equal(*item, 7);
+	table_remove(&table, CAPACITY - 1);
+	table_remove(&table, CAPACITY - 1);
 	assert_null(table_get(&table, CAPACITY - 1));
-	assert_int_equal(table_add(&table, CAPACITY - 1, &items[3]), 0);
+	assert_int_equal(table_add(&table, CAPACITY - 1), 0);
+	assert_int_equal(*(uint64_t *)table_get(&table, CAPACITY - 1), 0);
 	table_deinit(&table);
 	assert_null(table_get(&table, CAPACITY - 1));
-	assert_int_equal(table_add(&table, 0, &items[0]), -EEXIST);
+	assert_int_equal(table_add(&table, 0), -EEXIST);
 }
 
 static void test_next(void **state)
@@ -49,14 +53,14 @@ static void test_next(void **state)
 	size_t num;
 
 	(void)state;
-	assert_int_equal(table_init(&table, CAPACITY), 0);
+	assert_int_equal(table_init(&table, CAPACITY, 1), 0);
 	assert_null(table_next(&table, &id));
 	for (size_t i = ARRAY_SIZE(ids); i-- > 0;)
-		assert_int_equal(table_add(&table, ids[i], &items[ids[i]]), 0);
+		assert_int_equal(table_add(&table, ids[i]), 0);
 	for (id = 0, num = 0; table_next(&table, &id); id++, num++) {
 		assert_int_equal(id, ids[num]);
-		assert_ptr_equal(table_next(&table, &id), &items[id]);
-		assert_ptr_equal(table_remove(&table, id), &items[id]);
+		assert_ptr_equal(table_next(&table, &id), table_get(&table, id));
+		table_remove(&table, id);
 	}
 	assert_int_equal(num, ARRAY_SIZE(ids));
 	id = 0;

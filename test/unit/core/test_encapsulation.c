@@ -9,7 +9,9 @@
 
 static struct keypair *current(const struct node *node)
 {
-	return peer_by_id(node->transport, node->peer_id)->keypairs.current;
+	const struct transport_peer *peer = table_get(&node->transport->peers, node->peer_id);
+
+	return peer->keypairs.current;
 }
 
 /* --- padding --------------------------------------------------------- */

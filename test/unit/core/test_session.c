@@ -15,7 +15,9 @@ static bool lose(struct datagram *datagram)
 
 static struct keypair *current(const struct node *node)
 {
-	return peer_by_id(node->transport, node->peer_id)->keypairs.current;
+	const struct transport_peer *peer = table_get(&node->transport->peers, node->peer_id);
+
+	return peer->keypairs.current;
 }
 
 static struct datagram sent_packet(struct node *node, uint32_t number)
