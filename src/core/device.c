@@ -262,7 +262,7 @@ static void send_initiation(
 	index_free(d, peer->handshake.local_index);
 	peer->handshake.local_index = 0;
 	if (noise_create_initiation(&peer->handshake, &d->ops.keys, peer->id, d->public_key,
-		    peer->public_key, ephemeral, timestamp, index, &message) < 0) {
+		    peer->public_key, ephemeral, timestamp, index, &message) != 0) {
 		index_free(d, index);
 	} else {
 		emit_handshake(d, peer, &message, sizeof(message), forget_source, time.now_ns);
@@ -313,7 +313,7 @@ static void send_response(
 	index_free(d, peer->handshake.local_index);
 	peer->handshake.local_index = 0;
 	if (noise_create_response(&peer->handshake, &d->ops.keys, peer->id, peer->public_key,
-		    ephemeral, index, &message) < 0) {
+		    ephemeral, index, &message) != 0) {
 		index_free(d, index);
 	} else {
 		/* the keypair first: its initiator may use it the moment it has the response */

@@ -17,49 +17,64 @@ static const uint8_t initial_hash[HASH_LEN] = {0x22, 0x11, 0xb3, 0x61, 0x08, 0x1
 	0x12, 0x43, 0xdb, 0x45, 0x8a, 0xd5, 0x32, 0x2d, 0x9c, 0x6c, 0x66, 0x22, 0x93, 0xe8, 0xb7,
 	0x0e, 0xe1, 0x9c, 0x65, 0xba, 0x07, 0x9e, 0xf3};
 
-static void symmetric_init(struct noise_symmetric *s, const uint8_t responder_static[KEY_LEN])
+/* What a message is computed with. Each function below has one, and wipes it whatever comes of it;
+ * what it wants to keep it copies to the handshake before. */
+struct work {
+	struct noise_symmetric symmetric;
+	uint8_t key[KEY_LEN]; /* of the next payload */
+};
+
+static void work_init(struct work *w, const uint8_t responder_static[KEY_LEN])
 {
-	memcpy(s->ck, initial_chaining_key, HASH_LEN);
-	hash(s->hash, initial_hash, HASH_LEN, responder_static, KEY_LEN);
+	memcpy(w->symmetric.ck, initial_chaining_key, HASH_LEN);
+	hash(w->symmetric.hash, initial_hash, HASH_LEN, responder_static, KEY_LEN);
 }
 
-static void mix_hash(struct noise_symmetric *s, const void *data, size_t len)
+static void mix_hash(struct work *w, const void *data, size_t len)
 {
-	hash(s->hash, s->hash, HASH_LEN, data, len);
+	hash(w->symmetric.hash, w->symmetric.hash, HASH_LEN, data, len);
 }
 
-static void mix_ephemeral(struct noise_symmetric *s, const uint8_t ephemeral[KEY_LEN])
+static void mix_ephemeral(struct work *w, const uint8_t ephemeral[KEY_LEN])
 {
-	mix_hash(s, ephemeral, KEY_LEN);
-	kdf(s->ck, NULL, NULL, s->ck, ephemeral, KEY_LEN);
+	mix_hash(w, ephemeral, KEY_LEN);
+	kdf(w->symmetric.ck, NULL, NULL, w->symmetric.ck, ephemeral, KEY_LEN);
 }
 
-/* ret_key may be NULL for the DH results that give only a chaining key. */
-static bool mix_dh(struct noise_symmetric *s, uint8_t ret_key[KEY_LEN],
-	const uint8_t private_key[KEY_LEN], const uint8_t public_key[KEY_LEN])
+static bool mix_dh(
+	struct work *w, const uint8_t private_key[KEY_LEN], const uint8_t public_key[KEY_LEN])
 {
 	uint8_t shared[KEY_LEN];
 
 	if (!dh(shared, private_key, public_key))
 		return false;
-	kdf(s->ck, ret_key, NULL, s->ck, shared, KEY_LEN);
+	kdf(w->symmetric.ck, w->key, NULL, w->symmetric.ck, shared, KEY_LEN);
 	wipe(shared, sizeof(shared));
 	return true;
 }
 
-static void seal_and_hash(struct noise_symmetric *s, uint8_t *dst, const void *src, size_t len,
-	const uint8_t key[KEY_LEN])
+static int mix_psk(struct work *w, const struct noise_keys *keys, uint32_t peer_id)
 {
-	aead_seal(dst, src, len, s->hash, HASH_LEN, 0, key);
-	mix_hash(s, dst, len + AEAD_TAG_LEN);
+	uint8_t tau[HASH_LEN];
+	int r = keys->mix_psk(keys->ctx, peer_id, w->symmetric.ck, tau, w->key);
+
+	if (r == 0)
+		mix_hash(w, tau, HASH_LEN);
+	wipe(tau, sizeof(tau));
+	return r;
 }
 
-static bool open_and_hash(struct noise_symmetric *s, uint8_t *dst, const void *src, size_t len,
-	const uint8_t key[KEY_LEN])
+static void seal_and_hash(struct work *w, uint8_t *dst, const void *src, size_t len)
 {
-	if (!aead_open(dst, src, len, s->hash, HASH_LEN, 0, key))
+	aead_seal(dst, src, len, w->symmetric.hash, HASH_LEN, 0, w->key);
+	mix_hash(w, dst, len + AEAD_TAG_LEN);
+}
+
+static bool open_and_hash(struct work *w, uint8_t *dst, const void *src, size_t len)
+{
+	if (!aead_open(dst, src, len, w->symmetric.hash, HASH_LEN, 0, w->key))
 		return false;
-	mix_hash(s, src, len);
+	mix_hash(w, src, len);
 	return true;
 }
 
@@ -69,35 +84,28 @@ int noise_create_initiation(struct handshake *handshake, const struct noise_keys
 	uint32_t index, struct message_initiation *ret_message)
 {
 	struct message_initiation m = {.type = MESSAGE_INITIATION, .sender_index = index};
-	struct noise_symmetric s;
-	uint8_t key[KEY_LEN];
+	struct work w;
 	int r = -EKEYREJECTED;
 
-	symmetric_init(&s, remote_static);
+	work_init(&w, remote_static);
 	/* e */
 	dh_public(m.ephemeral, ephemeral_private);
-	mix_ephemeral(&s, m.ephemeral);
-	/* es */
-	if (!mix_dh(&s, key, ephemeral_private, remote_static))
-		goto out;
-	/* s */
-	seal_and_hash(&s, m.encrypted_static, local_static, KEY_LEN, key);
-	/* ss */
-	r = keys->mix_static(keys->ctx, peer_id, s.ck, key);
-	if (r < 0)
-		goto out;
-	/* {t} */
-	seal_and_hash(&s, m.encrypted_timestamp, timestamp, TAI64N_LEN, key);
-
-	handshake->symmetric = s;
-	memcpy(handshake->ephemeral_private, ephemeral_private, KEY_LEN);
-	handshake->local_index = index;
-	handshake->state = HANDSHAKE_CREATED_INITIATION;
-	*ret_message = m;
-	r = 0;
-out:
-	wipe(&s, sizeof(s));
-	wipe(key, sizeof(key));
+	mix_ephemeral(&w, m.ephemeral);
+	/* es, s, ss */
+	if (mix_dh(&w, ephemeral_private, remote_static)) {
+		seal_and_hash(&w, m.encrypted_static, local_static, KEY_LEN);
+		r = keys->mix_static(keys->ctx, peer_id, w.symmetric.ck, w.key);
+	}
+	if (r == 0) {
+		/* {t} */
+		seal_and_hash(&w, m.encrypted_timestamp, timestamp, TAI64N_LEN);
+		handshake->symmetric = w.symmetric;
+		memcpy(handshake->ephemeral_private, ephemeral_private, KEY_LEN);
+		handshake->local_index = index;
+		handshake->state = HANDSHAKE_CREATED_INITIATION;
+		*ret_message = m;
+	}
+	wipe(&w, sizeof(w));
 	return r;
 }
 
@@ -105,62 +113,51 @@ enum drop noise_open_initiation(const struct message_initiation *message,
 	const struct noise_keys *keys, const uint8_t local_static[KEY_LEN],
 	struct noise_symmetric *ret_symmetric, uint8_t ret_remote_static[KEY_LEN])
 {
-	struct noise_symmetric s;
-	uint8_t key[KEY_LEN], remote[KEY_LEN];
-	enum drop drop = DROP_BAD_HANDSHAKE;
+	struct work w;
+	bool ok;
 
-	symmetric_init(&s, local_static);
+	work_init(&w, local_static);
 	/* e */
-	mix_ephemeral(&s, message->ephemeral);
-	/* es */
-	if (keys->mix_dh(keys->ctx, message->ephemeral, s.ck, key) < 0)
-		goto out;
-	/* s */
-	if (!open_and_hash(
-		    &s, remote, message->encrypted_static, sizeof(message->encrypted_static), key))
-		goto out;
-	*ret_symmetric = s;
-	memcpy(ret_remote_static, remote, KEY_LEN);
-	drop = DROP_NONE;
-out:
-	wipe(&s, sizeof(s));
-	wipe(key, sizeof(key));
-	return drop;
+	mix_ephemeral(&w, message->ephemeral);
+	/* es, s */
+	ok = keys->mix_dh(keys->ctx, message->ephemeral, w.symmetric.ck, w.key) == 0 &&
+	     open_and_hash(&w, ret_remote_static, message->encrypted_static,
+		     sizeof(message->encrypted_static));
+	if (ok)
+		*ret_symmetric = w.symmetric;
+	wipe(&w, sizeof(w));
+	return ok ? DROP_NONE : DROP_BAD_HANDSHAKE;
 }
 
 enum drop noise_consume_initiation(struct handshake *handshake,
 	const struct message_initiation *message, const struct noise_keys *keys, uint32_t peer_id,
 	struct noise_symmetric *symmetric, uint64_t now_ns)
 {
-	uint8_t key[KEY_LEN], timestamp[TAI64N_LEN];
-	enum drop drop = DROP_BAD_HANDSHAKE;
+	struct work w = {.symmetric = *symmetric};
+	uint8_t timestamp[TAI64N_LEN];
+	enum drop drop = DROP_NONE;
 
-	/* ss */
-	if (keys->mix_static(keys->ctx, peer_id, symmetric->ck, key) < 0)
-		goto out;
-	/* {t} */
-	if (!open_and_hash(symmetric, timestamp, message->encrypted_timestamp,
-		    sizeof(message->encrypted_timestamp), key))
-		goto out;
+	/* ss, {t} */
+	if (keys->mix_static(keys->ctx, peer_id, w.symmetric.ck, w.key) < 0 ||
+		!open_and_hash(&w, timestamp, message->encrypted_timestamp,
+			sizeof(message->encrypted_timestamp)))
+		drop = DROP_BAD_HANDSHAKE;
+	else if (memcmp(timestamp, handshake->latest_timestamp, TAI64N_LEN) <= 0)
+		drop = DROP_OLD_TIMESTAMP;
+	else if (handshake->last_initiation_consumption_ns != 0 &&
+		 now_ns < handshake->last_initiation_consumption_ns + INITIATION_INTERVAL_MIN_NS)
+		drop = DROP_INITIATION_FLOOD;
 
-	drop = DROP_OLD_TIMESTAMP;
-	if (memcmp(timestamp, handshake->latest_timestamp, TAI64N_LEN) <= 0)
-		goto out;
-	drop = DROP_INITIATION_FLOOD;
-	if (handshake->last_initiation_consumption_ns != 0 &&
-		now_ns < handshake->last_initiation_consumption_ns + INITIATION_INTERVAL_MIN_NS)
-		goto out;
-
-	handshake->symmetric = *symmetric;
-	memcpy(handshake->remote_ephemeral, message->ephemeral, KEY_LEN);
-	memcpy(handshake->latest_timestamp, timestamp, TAI64N_LEN);
-	handshake->last_initiation_consumption_ns = now_ns;
-	handshake->remote_index = message->sender_index;
-	handshake->state = HANDSHAKE_CONSUMED_INITIATION;
-	drop = DROP_NONE;
-out:
+	if (drop == DROP_NONE) {
+		handshake->symmetric = w.symmetric;
+		memcpy(handshake->remote_ephemeral, message->ephemeral, KEY_LEN);
+		memcpy(handshake->latest_timestamp, timestamp, TAI64N_LEN);
+		handshake->last_initiation_consumption_ns = now_ns;
+		handshake->remote_index = message->sender_index;
+		handshake->state = HANDSHAKE_CONSUMED_INITIATION;
+	}
+	wipe(&w, sizeof(w));
 	wipe(symmetric, sizeof(*symmetric));
-	wipe(key, sizeof(key));
 	return drop;
 }
 
@@ -172,75 +169,54 @@ int noise_create_response(struct handshake *handshake, const struct noise_keys *
 	struct message_response m = {.type = MESSAGE_RESPONSE,
 		.sender_index = index,
 		.receiver_index = handshake->remote_index};
-	struct noise_symmetric s = handshake->symmetric;
-	uint8_t tau[HASH_LEN], key[KEY_LEN];
+	struct work w = {.symmetric = handshake->symmetric};
 	int r = -EKEYREJECTED;
 
 	assert(handshake->state == HANDSHAKE_CONSUMED_INITIATION);
 	/* e */
 	dh_public(m.ephemeral, ephemeral_private);
-	mix_ephemeral(&s, m.ephemeral);
-	/* ee */
-	if (!mix_dh(&s, NULL, ephemeral_private, handshake->remote_ephemeral))
-		goto out;
-	/* se */
-	if (!mix_dh(&s, NULL, ephemeral_private, remote_static))
-		goto out;
-	/* psk */
-	r = keys->mix_psk(keys->ctx, peer_id, s.ck, tau, key);
-	if (r < 0)
-		goto out;
-	mix_hash(&s, tau, HASH_LEN);
-	/* {} */
-	seal_and_hash(&s, m.encrypted_nothing, (const uint8_t *)"", 0, key);
-
-	handshake->symmetric = s;
-	handshake->local_index = index;
-	handshake->state = HANDSHAKE_CREATED_RESPONSE;
-	*ret_message = m;
-	r = 0;
-out:
-	wipe(&s, sizeof(s));
-	wipe(tau, sizeof(tau));
-	wipe(key, sizeof(key));
+	mix_ephemeral(&w, m.ephemeral);
+	/* ee, se, psk */
+	if (mix_dh(&w, ephemeral_private, handshake->remote_ephemeral) &&
+		mix_dh(&w, ephemeral_private, remote_static))
+		r = mix_psk(&w, keys, peer_id);
+	if (r == 0) {
+		/* {} */
+		seal_and_hash(&w, m.encrypted_nothing, (const uint8_t *)"", 0);
+		handshake->symmetric = w.symmetric;
+		handshake->local_index = index;
+		handshake->state = HANDSHAKE_CREATED_RESPONSE;
+		*ret_message = m;
+	}
+	wipe(&w, sizeof(w));
 	return r;
 }
 
 enum drop noise_consume_response(struct handshake *handshake,
 	const struct message_response *message, const struct noise_keys *keys, uint32_t peer_id)
 {
-	struct noise_symmetric s = handshake->symmetric;
-	uint8_t tau[HASH_LEN], key[KEY_LEN], nothing[1];
-	enum drop drop = DROP_BAD_HANDSHAKE;
+	struct work w;
+	uint8_t nothing[1];
+	bool ok;
 
 	if (handshake->state != HANDSHAKE_CREATED_INITIATION)
-		goto out;
+		return DROP_BAD_HANDSHAKE;
+	w.symmetric = handshake->symmetric;
 	/* e */
-	mix_ephemeral(&s, message->ephemeral);
-	/* ee */
-	if (!mix_dh(&s, NULL, handshake->ephemeral_private, message->ephemeral))
-		goto out;
-	/* se */
-	if (keys->mix_dh(keys->ctx, message->ephemeral, s.ck, key) < 0)
-		goto out;
-	/* psk */
-	if (keys->mix_psk(keys->ctx, peer_id, s.ck, tau, key) < 0)
-		goto out;
-	mix_hash(&s, tau, HASH_LEN);
-	/* {} */
-	if (!open_and_hash(&s, nothing, message->encrypted_nothing,
-		    sizeof(message->encrypted_nothing), key))
-		goto out;
-
-	handshake->symmetric = s;
-	handshake->remote_index = message->sender_index;
-	handshake->state = HANDSHAKE_CONSUMED_RESPONSE;
-	drop = DROP_NONE;
-out:
-	wipe(&s, sizeof(s));
-	wipe(tau, sizeof(tau));
-	wipe(key, sizeof(key));
-	return drop;
+	mix_ephemeral(&w, message->ephemeral);
+	/* ee, se, psk, {} */
+	ok = mix_dh(&w, handshake->ephemeral_private, message->ephemeral) &&
+	     keys->mix_dh(keys->ctx, message->ephemeral, w.symmetric.ck, w.key) == 0 &&
+	     mix_psk(&w, keys, peer_id) == 0 &&
+	     open_and_hash(
+		     &w, nothing, message->encrypted_nothing, sizeof(message->encrypted_nothing));
+	if (ok) {
+		handshake->symmetric = w.symmetric;
+		handshake->remote_index = message->sender_index;
+		handshake->state = HANDSHAKE_CONSUMED_RESPONSE;
+	}
+	wipe(&w, sizeof(w));
+	return ok ? DROP_NONE : DROP_BAD_HANDSHAKE;
 }
 
 bool noise_begin_session(

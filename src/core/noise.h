@@ -62,7 +62,7 @@ MUST_CHECK int noise_create_initiation(struct handshake *handshake, const struct
 	const uint8_t ephemeral_private[KEY_LEN], const uint8_t timestamp[TAI64N_LEN],
 	uint32_t index, struct message_initiation *ret_message);
 
-/* First half of consuming an initiation: learn who it claims to be from. */
+/* First half of consuming an initiation: learn who it claims to be from (undefined on failure). */
 MUST_CHECK enum drop noise_open_initiation(const struct message_initiation *message,
 	const struct noise_keys *keys, const uint8_t local_static[KEY_LEN],
 	struct noise_symmetric *ret_symmetric, uint8_t ret_remote_static[KEY_LEN]);
