@@ -8,6 +8,7 @@
 enum {
 	IPV4_HEADER = 20,
 	IPV6_HEADER = 40,
+	FRAGMENT_HEADER = 8,
 	UDP_HEADER = 8,
 	ICMP_HEADER = 8, /* of an error: type, code, checksum, unused */
 	ICMPV4_ERROR_MAX = 576,
@@ -87,8 +88,8 @@ void inner_ecn_decapsulate(uint8_t *data, const struct inner *inner, uint8_t out
 	}
 }
 
-/* Find the transport header of a whole packet or first fragment, behind IPv4 options or IPv6
- * extension headers. False: a later fragment, or a header chain that does not fit. */
+/* Find the transport header of a whole packet or first fragment. False: a later fragment, or behind
+ * IPv6 extension headers; but the fragment's is seen through, as our own datagrams may get it. */
 static bool transport_find(const uint8_t *packet, const struct inner *inner, uint8_t *ret_protocol,
 	uint32_t *ret_offset)
 {
@@ -100,33 +101,17 @@ static bool transport_find(const uint8_t *packet, const struct inner *inner, uin
 	}
 
 	uint8_t protocol = packet[6];
-	uint32_t offset = IPV6_HEADER, header_len;
 
-	/* Each turn moves on by at least 8 bytes. */
-	for (;; offset += header_len) {
-		const uint8_t *header = packet + offset;
-		const uint32_t left = inner->len - offset;
-
-		if (protocol != IPPROTO_HOPOPTS && protocol != IPPROTO_ROUTING &&
-			protocol != IPPROTO_FRAGMENT && protocol != IPPROTO_AH &&
-			protocol != IPPROTO_DSTOPTS)
-			break;
-		if (left < 8 ||
-			(protocol == IPPROTO_FRAGMENT && (load_be16(header + 2) & 0xfff8) != 0))
-			return false;
-		if (protocol == IPPROTO_FRAGMENT)
-			header_len = 8;
-		else if (protocol == IPPROTO_AH)
-			header_len = (header[1] + 2U) * 4;
-		else
-			header_len = (header[1] + 1U) * 8;
-		if (header_len > left)
-			return false;
-		protocol = header[0];
+	*ret_offset = IPV6_HEADER;
+	if (protocol == IPPROTO_FRAGMENT && inner->len >= IPV6_HEADER + FRAGMENT_HEADER &&
+		(load_be16(packet + IPV6_HEADER + 2) & 0xfff8) == 0) {
+		protocol = packet[IPV6_HEADER];
+		*ret_offset += FRAGMENT_HEADER;
 	}
 	*ret_protocol = protocol;
-	*ret_offset = offset;
-	return true;
+	return protocol != IPPROTO_HOPOPTS && protocol != IPPROTO_ROUTING &&
+	       protocol != IPPROTO_FRAGMENT && protocol != IPPROTO_AH &&
+	       protocol != IPPROTO_DSTOPTS;
 }
 
 /* Whether an address can be one host's on a network: may be told, and may be told about. */
@@ -162,26 +147,28 @@ static bool may_answer(const uint8_t *packet, const struct inner *inner)
 	return type != 3 && type != 4 && type != 5 && type != 11 && type != 12;
 }
 
-static void header4_write(uint8_t *buf, const struct inner *answered, uint32_t payload_len)
+/* The header of an answer, whose ICMP part has len bytes; returns what its checksum begins with. */
+static uint32_t header_write(uint8_t *buf, const struct inner *answered, uint32_t len)
 {
-	buf[0] = 4 << 4 | IPV4_HEADER / 4;
-	buf[1] = TOS_INTERNETWORK_CONTROL;
-	store_be16(buf + 2, (uint16_t)(IPV4_HEADER + payload_len));
-	buf[8] = HOP_LIMIT;
-	buf[9] = IPPROTO_ICMP;
-	memcpy(buf + 12, answered->dst, 4);
-	memcpy(buf + 16, answered->src, 4);
-	store_be16(buf + 10, checksum_finish(checksum_add(0, buf, IPV4_HEADER)));
-}
-
-static void header6_write(uint8_t *buf, const struct inner *answered, uint32_t payload_len)
-{
+	if (answered->family == AF_INET) {
+		buf[0] = 4 << 4 | IPV4_HEADER / 4;
+		buf[1] = TOS_INTERNETWORK_CONTROL;
+		store_be16(buf + 2, (uint16_t)(IPV4_HEADER + len));
+		buf[8] = HOP_LIMIT;
+		buf[9] = IPPROTO_ICMP;
+		memcpy(buf + 12, answered->dst, 4);
+		memcpy(buf + 16, answered->src, 4);
+		store_be16(buf + 10, checksum_finish(checksum_add(0, buf, IPV4_HEADER)));
+		return 0;
+	}
 	buf[0] = 6 << 4;
-	store_be16(buf + 4, (uint16_t)payload_len);
+	store_be16(buf + 4, (uint16_t)len);
 	buf[6] = IPPROTO_ICMPV6;
 	buf[7] = HOP_LIMIT;
 	memcpy(buf + 8, answered->dst, 16);
 	memcpy(buf + 24, answered->src, 16);
+	/* The pseudo-header: both addresses, length, protocol. */
+	return checksum_add(len + IPPROTO_ICMPV6, buf + 8, 32);
 }
 
 size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *packet, size_t len)
@@ -198,35 +185,24 @@ size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *pack
 	const uint32_t quote_len = inner.len < room ? inner.len : room;
 	const uint32_t icmp_len = ICMP_HEADER + quote_len;
 	uint8_t *icmp = buf + header_len;
-	uint32_t sum = 0;
 
 	memset(buf, 0, header_len + ICMP_HEADER);
+	icmp[0] = is_ipv6 ? 1 : 3; /* destination unreachable: */
+	icmp[1] = is_ipv6 ? 3 : 1; /* address, or host */
 	memcpy(icmp + ICMP_HEADER, packet, quote_len);
-	if (is_ipv6) {
-		header6_write(buf, &inner, icmp_len);
-		icmp[0] = 1; /* destination unreachable: */
-		icmp[1] = 3; /* address */
-		/* The pseudo-header: both addresses, length, protocol. */
-		sum = checksum_add(icmp_len + IPPROTO_ICMPV6, buf + 8, 32);
-	} else {
-		header4_write(buf, &inner, icmp_len);
-		icmp[0] = 3; /* destination unreachable: */
-		icmp[1] = 1; /* host */
-	}
-	store_be16(icmp + 2, checksum_finish(checksum_add(sum, icmp, icmp_len)));
+	store_be16(icmp + 2,
+		checksum_finish(checksum_add(header_write(buf, &inner, icmp_len), icmp, icmp_len)));
 	return header_len + icmp_len;
 }
 
-bool inner_udp(const uint8_t *packet, size_t len, size_t payload_min,
+bool inner_udp(const uint8_t *packet, const struct inner *inner, size_t payload_min,
 	uint16_t *ret_destination_port, const uint8_t **ret_payload)
 {
-	struct inner inner;
 	uint8_t protocol;
 	uint32_t offset;
 
-	if (!inner_parse(packet, len, &inner) ||
-		!transport_find(packet, &inner, &protocol, &offset) || protocol != IPPROTO_UDP ||
-		inner.len - offset < UDP_HEADER || inner.len - offset - UDP_HEADER < payload_min)
+	if (!transport_find(packet, inner, &protocol, &offset) || protocol != IPPROTO_UDP ||
+		inner->len - offset < UDP_HEADER || inner->len - offset - UDP_HEADER < payload_min)
 		return false;
 	*ret_destination_port = load_be16(packet + offset + 2);
 	*ret_payload = packet + offset + UDP_HEADER;

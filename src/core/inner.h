@@ -37,13 +37,14 @@ void inner_ecn_decapsulate(uint8_t *data, const struct inner *inner, uint8_t out
  * is unreachable: IPv4 type 3 code 1 (host), IPv6 type 1 code 3 (address), from the unreachable
  * destination itself, quoting as much as RFC 1812 (576 in all) and RFC 4443 (1280) allow. Returns
  * its length, or 0 when none may be sent (RFC 1122 3.2.2, RFC 4443 2.4): packet does not parse, is
- * an ICMP error or a redirect, is a later fragment, or has a source or destination that is no
- * single host's (multicast, broadcast, unspecified) or is loopback. */
+ * an ICMP error or a redirect, is a later fragment or has IPv6 extension headers, or has a source
+ * or destination that is no single host's (multicast, broadcast, unspecified) or is loopback. */
 size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *packet, size_t len);
 
-/* Whether the packet is a whole UDP datagram or its first fragment, with at least payload_min
- * bytes of payload at hand; if so sets its destination port and payload. */
-MUST_CHECK bool inner_udp(const uint8_t *packet, size_t len, size_t payload_min,
+/* Whether the packet, which inner describes, is a whole UDP datagram or its first fragment, with at
+ * least payload_min bytes of payload at hand; if so sets its destination port and payload. IPv6
+ * extension headers other than the fragment's are not seen through. */
+MUST_CHECK bool inner_udp(const uint8_t *packet, const struct inner *inner, size_t payload_min,
 	uint16_t *ret_destination_port, const uint8_t **ret_payload);
 
 #endif

@@ -343,7 +343,7 @@ static bool is_own_datagram(
 	uint16_t port;
 	uint32_t id;
 
-	if (!inner_udp(packet->data, packet->len, sizeof(header), &port, &payload))
+	if (!inner_udp(packet->data, inner, sizeof(header), &port, &payload))
 		return false;
 	memcpy(&header, payload, sizeof(header));
 	if (header.type != MESSAGE_DATA ||

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	require(packet != NULL);
 	memcpy(packet, data + 1, len);
-	if (inner_udp(packet, len, 4, &port, &payload))
+	if (inner_parse(packet, len, &inner) && inner_udp(packet, &inner, 4, &port, &payload))
 		require(payload >= packet + 28 && payload + 4 <= packet + len);
 
 	const size_t answer_len = inner_unreachable(answer, packet, len);
