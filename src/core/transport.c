@@ -511,10 +511,19 @@ void transport_decrypt(struct transport *t, struct batch *datagrams, uint64_t no
 
 /* --- what the device wants ------------------------------------------- */
 
+static void send_message(struct transport *t, const struct control_handshake *handshake,
+	struct endpoint *to, uint8_t tos)
+{
+	uint8_t *data = scratch_next(t);
+
+	memcpy(data, handshake->message, handshake->len);
+	push_out(t,
+		(struct packet){.data = data, .len = handshake->len, .tos = tos, .endpoint = to});
+}
+
 static void send_handshake(struct transport *t, struct transport_peer *peer,
 	const struct control_handshake *handshake, uint64_t now_ns)
 {
-	uint8_t *data = scratch_next(t);
 	struct peer_status *status = status_of(t, peer);
 
 	if (handshake->forget_source)
@@ -523,23 +532,9 @@ static void send_handshake(struct transport *t, struct transport_peer *peer,
 		count_drop(t, DROP_NO_ENDPOINT);
 		return;
 	}
-	memcpy(data, handshake->message, handshake->len);
-	push_out(t, (struct packet){.data = data,
-			    .len = handshake->len,
-			    .tos = HANDSHAKE_TOS,
-			    .endpoint = &peer->endpoint});
+	send_message(t, handshake, &peer->endpoint, HANDSHAKE_TOS);
 	add_bytes(&status->tx_bytes, handshake->len);
 	status_any_sent(status, now_ns);
-}
-
-static void send_cookie_reply(struct transport *t, const struct control_handshake *handshake)
-{
-	struct endpoint to = handshake->endpoint;
-	uint8_t *data = scratch_next(t);
-
-	memcpy(data, handshake->message, handshake->len);
-	push_out(t, (struct packet){.data = data, .len = handshake->len, .endpoint = &to});
-	flush_out(t); /* while `to` lives */
 }
 
 static void install_keypair(struct transport *t, struct transport_peer *peer,
@@ -604,9 +599,10 @@ static void handle_peer_control(struct transport *t, struct transport_peer *peer
 void transport_handle_control(struct transport *t, const struct control *control, uint64_t now_ns)
 {
 	struct transport_peer *peer = table_get(&t->peers, control->peer_id);
+	struct endpoint to = control->handshake.endpoint; /* until the flush below */
 
 	if (control->type == CONTROL_SEND_COOKIE_REPLY)
-		send_cookie_reply(t, &control->handshake);
+		send_message(t, &control->handshake, &to, 0);
 	else if (peer) /* it may just have been removed */
 		handle_peer_control(t, peer, control, now_ns);
 	flush_out(t);
