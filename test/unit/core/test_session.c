@@ -5,7 +5,7 @@
  */
 #include "pair.h"
 
-#include "core/transport.c"
+#include "core/transport_internal.h"
 
 static bool lose(struct datagram *datagram)
 {

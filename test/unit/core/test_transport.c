@@ -7,7 +7,7 @@
 
 #include "pair.h"
 
-#include "core/transport.c"
+#include "core/transport_internal.h"
 
 static struct keypair *current(const struct node *node)
 {
