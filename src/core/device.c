@@ -116,20 +116,31 @@ static uint64_t random_jitter(struct device *d)
 
 /* --- receiver indices: random, unique, one a handshake, kept by its keypair  */
 
-static uint32_t index_new(struct device *d, const struct peer *peer)
+static void index_free(struct device *d, uint32_t index)
+{
+	if (index != 0)
+		map_remove(&d->by_index, index);
+}
+
+/* In place of that of the handshake before; 0: out of memory. */
+static uint32_t index_new(struct device *d, struct peer *peer)
 {
 	uint32_t index, value;
 
 	do {
 		d->ops.random(d->ops.ctx, &index, sizeof(index));
 	} while (index == 0 || map_get(&d->by_index, index, &value));
-	return map_put(&d->by_index, index, peer->id) == 0 ? index : 0;
+	if (map_put(&d->by_index, index, peer->id) < 0)
+		return 0;
+	index_free(d, peer->handshake.local_index);
+	peer->handshake.local_index = 0;
+	return index;
 }
 
-static void index_free(struct device *d, uint32_t index)
+static void ephemeral_new(struct device *d, uint8_t ret_private[KEY_LEN])
 {
-	if (index != 0)
-		map_remove(&d->by_index, index);
+	d->ops.random(d->ops.ctx, ret_private, KEY_LEN);
+	dh_clamp(ret_private);
 }
 
 static void forget_handshake(struct device *d, struct peer *peer)
@@ -256,11 +267,8 @@ static void send_initiation(
 	if (index == 0)
 		return;
 	peer->last_sent_handshake_ns = time.now_ns;
-	d->ops.random(d->ops.ctx, ephemeral, sizeof(ephemeral));
-	dh_clamp(ephemeral);
+	ephemeral_new(d, ephemeral);
 	noise_timestamp(timestamp, time.wall_ns, &peer->last_timestamp_ns);
-	index_free(d, peer->handshake.local_index);
-	peer->handshake.local_index = 0;
 	if (noise_create_initiation(&peer->handshake, &d->ops.keys, peer->id, d->public_key,
 		    peer->public_key, ephemeral, timestamp, index, &message) != 0) {
 		index_free(d, index);
@@ -308,10 +316,7 @@ static void send_response(
 
 	if (index == 0)
 		return;
-	d->ops.random(d->ops.ctx, ephemeral, sizeof(ephemeral));
-	dh_clamp(ephemeral);
-	index_free(d, peer->handshake.local_index);
-	peer->handshake.local_index = 0;
+	ephemeral_new(d, ephemeral);
 	if (noise_create_response(&peer->handshake, &d->ops.keys, peer->id, peer->public_key,
 		    ephemeral, index, &message) != 0) {
 		index_free(d, index);
