@@ -5,7 +5,7 @@
  */
 #include "pair.h"
 
-#include "core/device.c"
+#include "core/device_internal.h"
 
 static uint32_t num_indices(const struct node *node)
 {
