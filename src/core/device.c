@@ -103,10 +103,9 @@ int device_set_keepalive(struct device *d, uint32_t peer_id, uint16_t interval_s
 	if (!peer)
 		return -ENOENT;
 	turned_on = peer->timers.persistent_keepalive_s == 0 && interval_s != 0;
+	peer->timers.persistent_keepalive_s = interval_s;
 	if (d->up)
-		timers_set_persistent_keepalive(&peer->timers, interval_s, now_ns);
-	else
-		peer->timers.persistent_keepalive_s = interval_s;
+		timers_start(&peer->timers, now_ns);
 	schedule(d, peer);
 	if (turned_on && d->up)
 		emit_simple(d, CONTROL_SEND_KEEPALIVE, peer_id);

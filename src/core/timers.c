@@ -90,12 +90,6 @@ void timers_handshake_given_up(struct timers *t, struct peer_status *status, uin
 		t->zero_keys_ns = now_ns + ZERO_KEYS_TIMEOUT_NS;
 }
 
-void timers_set_persistent_keepalive(struct timers *t, uint16_t interval_s, uint64_t now_ns)
-{
-	t->persistent_keepalive_s = interval_s;
-	timers_start(t, now_ns);
-}
-
 void timers_start(struct timers *t, uint64_t now_ns)
 {
 	t->persistent_keepalive_ns =

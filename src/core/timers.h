@@ -30,8 +30,8 @@ struct timers {
 	uint64_t look_ns; /* when the facts of a watched peer are looked at next */
 	uint64_t persistent_keepalive_ns;
 	uint64_t new_handshake_jitter_ns;
-	uint32_t attempts; /* retransmissions since the last fresh request */
-	uint16_t persistent_keepalive_s;
+	uint32_t attempts;		 /* retransmissions since the last fresh request */
+	uint16_t persistent_keepalive_s; /* the configured interval; 0: off */
 };
 
 /* The datapath raised EVENT_WATCH. jitter_ns is below REKEY_TIMEOUT_JITTER_MAX. */
@@ -50,13 +50,10 @@ void timers_session_derived(struct timers *timers, uint64_t now_ns);
 /* Retransmission was given up; the keys may stay for those who come back soon. */
 void timers_handshake_given_up(struct timers *timers, struct peer_status *status, uint64_t now_ns);
 
-/* The persistent keepalive interval was set, in seconds; 0 is off. */
-void timers_set_persistent_keepalive(struct timers *timers, uint16_t interval_s, uint64_t now_ns);
-
 /* Stop all timers; the configured interval stays. */
 void timers_stop(struct timers *timers, struct peer_status *status);
 
-/* The interface is up: (re)start what the configuration asks for. */
+/* The interface is up, or the configuration changed while it is: (re)start what that asks for. */
 void timers_start(struct timers *timers, uint64_t now_ns);
 
 /* Which timers have expired, as a set of enum timer; they are no longer pending. */

@@ -100,7 +100,8 @@ static void test_dates_in_the_future(void **state)
 	(void)state;
 	timers_watch(&timers, &status, 0, start_ns);
 	assert_int_equal(timers_next(&timers), start_ns + KEEPALIVE_TIMEOUT_NS);
-	timers_set_persistent_keepalive(&timers, 5, start_ns);
+	timers.persistent_keepalive_s = 5;
+	timers_start(&timers, start_ns);
 	assert_int_equal(timers_next(&timers), start_ns + 5 * SECOND_NS);
 	assert_int_equal(timers_expire(&timers, &status, start_ns + 5 * SECOND_NS), 0);
 	assert_int_equal(timers_next(&timers), start_ns + 10 * SECOND_NS);
