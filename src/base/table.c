@@ -25,16 +25,16 @@ void table_deinit(struct table *table)
 	*table = (struct table){0};
 }
 
-int table_add(struct table *table, uint32_t id)
+void *table_add(struct table *table, uint32_t id)
 {
-	if (id >= table->capacity || table->items[id])
-		return -EEXIST;
+	if (id >= table->capacity || table->items[id]) {
+		errno = EEXIST;
+		return NULL;
+	}
 	table->items[id] = calloc(1, table->item_size);
-	if (!table->items[id])
-		return -ENOMEM;
-	if (id >= table->end)
+	if (table->items[id] && id >= table->end)
 		table->end = id + 1;
-	return 0;
+	return table->items[id];
 }
 
 void table_remove(struct table *table, uint32_t id)

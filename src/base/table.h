@@ -20,8 +20,9 @@ struct table {
 MUST_CHECK int table_init(struct table *table, uint32_t capacity, size_t item_size);
 void table_deinit(struct table *table);
 
-/* Add an item, all zero. Returns 0, -EEXIST when the id is taken or out of range, or -ENOMEM. */
-MUST_CHECK int table_add(struct table *table, uint32_t id);
+/* Add an item, all zero, and return it; NULL with errno EEXIST (the id is taken or out of range) or
+ * ENOMEM. */
+MUST_CHECK void *table_add(struct table *table, uint32_t id);
 
 /* Remove an item, if it is there. */
 void table_remove(struct table *table, uint32_t id);

@@ -69,15 +69,16 @@ int device_add_peer(struct device *d, uint32_t peer_id, const uint8_t public_key
 	uint32_t id;
 	int r;
 
-	r = map_get(&d->by_key, hash, &id) ? -EEXIST : table_add(&d->peers, peer_id);
-	if (r < 0)
-		return r;
+	if (map_get(&d->by_key, hash, &id))
+		return -EEXIST;
+	peer = table_add(&d->peers, peer_id);
+	if (!peer)
+		return -errno;
 	r = map_put(&d->by_key, hash, peer_id);
 	if (r < 0) {
 		table_remove(&d->peers, peer_id);
 		return r;
 	}
-	peer = table_get(&d->peers, peer_id);
 	peer->id = peer_id;
 	memcpy(peer->public_key, public_key, KEY_LEN);
 	return 0;

@@ -137,7 +137,7 @@ static struct peer *peer_by_key(const struct device *d, const uint8_t public_key
 	if (!map_get(&d->by_key, siphash(d->hash_key, public_key, KEY_LEN), &id))
 		return NULL;
 	peer = table_get(&d->peers, id);
-	return bytes_equal(peer->public_key, public_key, KEY_LEN) ? peer : NULL;
+	return peer && bytes_equal(peer->public_key, public_key, KEY_LEN) ? peer : NULL;
 }
 
 static enum drop consume_initiation(

@@ -70,13 +70,11 @@ void keyring_get_private_key(const struct keyring *keyring, uint8_t ret_private_
 int keyring_add_peer(struct keyring *keyring, uint32_t peer_id, const uint8_t public_key[KEY_LEN])
 {
 	struct keyring_peer *peer;
-	int r;
 
 	table_remove(&keyring->peers, peer_id);
-	r = table_add(&keyring->peers, peer_id);
-	if (r < 0)
-		return r;
-	peer = table_get(&keyring->peers, peer_id);
+	peer = table_add(&keyring->peers, peer_id);
+	if (!peer)
+		return -errno;
 	memcpy(peer->public_key, public_key, KEY_LEN);
 	return 0;
 }

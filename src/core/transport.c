@@ -4,6 +4,7 @@
  */
 #include "core/transport_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "core/cookie.h"
@@ -76,12 +77,10 @@ void transport_set_link(struct transport *t, bool up, uint32_t mtu)
 
 int transport_add_peer(struct transport *t, uint32_t peer_id)
 {
-	struct transport_peer *peer;
-	int r = table_add(&t->peers, peer_id);
+	struct transport_peer *peer = table_add(&t->peers, peer_id);
 
-	if (r < 0)
-		return r;
-	peer = table_get(&t->peers, peer_id);
+	if (!peer)
+		return -errno;
 	peer->id = peer_id;
 	memset(status_of(t, peer), 0, sizeof(struct peer_status));
 	return 0;
