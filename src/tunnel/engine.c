@@ -15,8 +15,7 @@
 #include "base/log.h"
 #include "core/device.h"
 #include "tunnel/ipc.h"
-#include "tunnel/role.h"
-#include "tunnel/sandbox.h"
+#include "tunnel/roles.h"
 #include "tunnel/status_map.h"
 
 enum {
@@ -322,25 +321,24 @@ static noreturn void run(void)
 	}
 }
 
-void engine_main(void)
+void engine_main(const char *ifname)
 {
-	const struct ack ready = {ACK_READY};
 	const struct device_ops ops = {.emit = emit,
 		.random = get_random,
 		.keys = {.mix_dh = mix_dh, .mix_static = mix_static, .mix_psk = mix_psk}};
 
+	(void)ifname;
 	engine.page = status_map(ENGINE_FD_STATUS);
 	engine.timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	engine.clock_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	engine.asleep_ns = time_asleep_ns();
 	if (!engine.page || engine.timer_fd < 0 || engine.clock_fd < 0)
 		role_fail("cannot start", -errno);
-	role_init_crypto();
+	roles_init_crypto();
 	engine.device = device_new(&ops, engine.page);
 	if (!engine.device)
 		role_fail("cannot start", -ENOMEM);
 	arm_clock_watch();
-	sandbox_enter(ROLE_ENGINE);
-	ipc_tell(ENGINE_FD_MONITOR, &ready, sizeof(ready), "monitor");
+	roles_enter_sandbox(ROLE_ENGINE);
 	run();
 }

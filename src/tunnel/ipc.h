@@ -18,20 +18,6 @@
 
 #include "core/exchange.h"
 
-/* Where a role finds its descriptors after exec; 0 and 1 are /dev/null, 2 is stderr. */
-enum {
-	VAULT_FD_MONITOR = 3,
-	VAULT_FD_ENGINE,
-	ENGINE_FD_MONITOR = 3,
-	ENGINE_FD_VAULT,
-	ENGINE_FD_DATAPATH,
-	ENGINE_FD_STATUS,
-	DATAPATH_FD_MONITOR = 3,
-	DATAPATH_FD_ENGINE,
-	DATAPATH_FD_STATUS,
-	DATAPATH_FD_TUN,
-};
-
 enum vault_request_type {
 	VAULT_SET_PRIVATE_KEY = 1, /* a -> reply a: the public key */
 	VAULT_GET_PRIVATE_KEY,	   /* -> reply a */

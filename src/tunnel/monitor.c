@@ -18,9 +18,7 @@
 #include "net/link.h"
 #include "net/tun.h"
 #include "tunnel/ipc.h"
-#include "tunnel/role.h"
-#include "tunnel/run.h"
-#include "tunnel/sandbox.h"
+#include "tunnel/roles.h"
 #include "tunnel/settings.h"
 #include "tunnel/status_map.h"
 #include "tunnel/uapi_server.h"
@@ -37,7 +35,7 @@ enum {
 
 struct monitor {
 	const char *ifname;
-	int tun_fd, signal_fd, ready_fd;
+	int tun_fd, signal_fd;
 	pid_t pids[ROLE_NUM];
 	struct settings_links links;
 	struct link_monitor *link;
@@ -82,7 +80,7 @@ static noreturn void end_without_interface(void)
 static void look_at_child(pid_t pid, int status)
 {
 	for (int role = 0; role < ROLE_NUM; role++) {
-		const char *name = role_name((enum role)role);
+		const char *name = tunnel_roles[role].name;
 
 		if (pid != monitor.pids[role] || status == 0)
 			continue;
@@ -151,7 +149,7 @@ static int fd_from_environment(const char *name)
 
 static void open_tun(void)
 {
-	int fd = fd_from_environment(RUN_ENV_TUN_FD), r;
+	int fd = fd_from_environment(ROLES_ENV_TUN_FD), r;
 	struct tun_features features;
 	char name[IFNAMSIZ];
 	bool vnet_hdr;
@@ -170,9 +168,9 @@ static void open_tun(void)
 	}
 	r = tun_adopt(fd, name, &vnet_hdr, &features);
 	if (r < 0)
-		fail(RUN_ENV_TUN_FD " is not a TUN device", r);
+		fail(ROLES_ENV_TUN_FD " is not a TUN device", r);
 	if (strcmp(name, monitor.ifname) != 0)
-		fail(RUN_ENV_TUN_FD " belongs to another interface", -EINVAL);
+		fail(ROLES_ENV_TUN_FD " belongs to another interface", -EINVAL);
 	monitor.tun_fd = fd;
 }
 
@@ -196,9 +194,9 @@ static void limit_waiting(int fd)
 		fail("socket timeouts", -errno);
 }
 
-static void start_role(enum role role, const int *fds, unsigned num_fds)
+static void start_role(enum tunnel_role role, const int *fds, unsigned num_fds)
 {
-	monitor.pids[role] = role_start(role, monitor.ifname, fds, num_fds);
+	monitor.pids[role] = role_start(&tunnel_roles[role], monitor.ifname, fds, num_fds);
 	if (monitor.pids[role] < 0)
 		fail("cannot start a process", monitor.pids[role]);
 }
@@ -254,7 +252,6 @@ static void start(const char *ifname)
 	int r;
 
 	monitor.ifname = ifname;
-	monitor.ready_fd = RUN_FD_READY;
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
@@ -266,9 +263,9 @@ static void start(const char *ifname)
 
 	/* the device first: of two who start at once only one can create it */
 	open_tun();
-	r = uapi_server_new(ifname, fd_from_environment(RUN_ENV_UAPI_FD), &monitor.server);
+	r = uapi_server_new(ifname, fd_from_environment(ROLES_ENV_UAPI_FD), &monitor.server);
 	if (r == -ENOTSOCK)
-		fail(RUN_ENV_UAPI_FD " is not a listening socket", r);
+		fail(ROLES_ENV_UAPI_FD " is not a listening socket", r);
 	if (r == -EADDRINUSE)
 		fail("a tunnel of this name is running already", r);
 	if (r < 0)
@@ -327,10 +324,10 @@ void monitor_main(const char *ifname)
 	struct pollfd fds[2 + UAPI_MAX_POLLFDS];
 
 	start(ifname);
-	sandbox_enter_monitor(UAPI_DIR);
+	sandbox_enter(&tunnel_roles[ROLE_MONITOR].sandbox);
 	follow_link();
-	(void)!write(monitor.ready_fd, "", 1);
-	close(monitor.ready_fd);
+	(void)!write(MONITOR_FD_READY, "", 1);
+	close(MONITOR_FD_READY);
 	for (;;) {
 		unsigned num;
 		int n;

@@ -22,7 +22,7 @@
 
 #include "base/log.h"
 #include "config/number.h"
-#include "tunnel/role.h"
+#include "tunnel/roles.h"
 #include "tunnel/uapi_server.h"
 
 static volatile sig_atomic_t monitor_pid;
@@ -80,7 +80,7 @@ static bool pass_fd(const char *variable, int *fds, unsigned *num_fds)
 		return false;
 	}
 	fds[*num_fds] = (int)fd;
-	snprintf(number, sizeof(number), "%u", RUN_FD_READY + *num_fds);
+	snprintf(number, sizeof(number), "%u", MONITOR_FD_READY + *num_fds);
 	setenv(variable, number, 1);
 	++*num_fds;
 	return true;
@@ -110,9 +110,9 @@ static int start_monitor(const char *ifname)
 		return -1;
 	}
 	fds[0] = ready[1];
-	if (!pass_fd(RUN_ENV_TUN_FD, fds, &num_fds) || !pass_fd(RUN_ENV_UAPI_FD, fds, &num_fds))
+	if (!pass_fd(ROLES_ENV_TUN_FD, fds, &num_fds) || !pass_fd(ROLES_ENV_UAPI_FD, fds, &num_fds))
 		return -1;
-	pid = role_start(ROLE_MONITOR, ifname, fds, num_fds);
+	pid = role_start(&tunnel_roles[ROLE_MONITOR], ifname, fds, num_fds);
 	if (pid < 0) {
 		log_error("cannot start the monitor: %s", strerror((int)-pid));
 		return -1;
@@ -161,7 +161,7 @@ static int supervise(const char *ifname, int ready_fd)
 	sigset_t signals, before;
 	int fd;
 
-	role_set_user();
+	sandbox_choose_user();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	signal(SIGCHLD, SIG_DFL);
 	sigaction(SIGTERM, &forward, NULL);
