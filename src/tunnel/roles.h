@@ -5,7 +5,7 @@
 #ifndef ADIT_TUNNEL_ROLES_H
 #define ADIT_TUNNEL_ROLES_H
 
-#include "tunnel/role.h"
+#include "privsep/role.h"
 
 /* Descriptors handed down by a service manager, under the names wireguard-go knows. */
 #define ROLES_ENV_TUN_FD "WG_TUN_FD"

@@ -3,13 +3,13 @@
  * A program of several processes, each a fresh exec of its binary under a role's name, with rights,
  * descriptors and an environment of its own. Which roles there are is the program's to say.
  */
-#ifndef ADIT_TUNNEL_ROLE_H
-#define ADIT_TUNNEL_ROLE_H
+#ifndef ADIT_PRIVSEP_ROLE_H
+#define ADIT_PRIVSEP_ROLE_H
 
 #include <stdnoreturn.h>
 #include <sys/types.h>
 
-#include "tunnel/sandbox.h"
+#include "privsep/sandbox.h"
 
 enum { ROLE_FIRST_FD = 3, ROLE_MAX_FDS = 16, ROLE_MAX_VARIABLES = 4 };
 

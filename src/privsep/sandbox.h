@@ -2,8 +2,8 @@
  *
  * What a process gives up before it sees its first outside byte.
  */
-#ifndef ADIT_TUNNEL_SANDBOX_H
-#define ADIT_TUNNEL_SANDBOX_H
+#ifndef ADIT_PRIVSEP_SANDBOX_H
+#define ADIT_PRIVSEP_SANDBOX_H
 
 #include <stdbool.h>
 #include <stddef.h>

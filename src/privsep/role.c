@@ -3,7 +3,7 @@
  * Starting a role: fork, place its descriptors, exec ourselves. The name in argv[0] tells the new
  * process what it is, and a person who reads ps as well.
  */
-#include "tunnel/role.h"
+#include "privsep/role.h"
 
 #include <errno.h>
 #include <fcntl.h>

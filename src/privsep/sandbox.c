@@ -2,7 +2,7 @@
  *
  * Giving up rights. The order matters: each step needs what a later one takes away.
  */
-#include "tunnel/sandbox.h"
+#include "privsep/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
-#include "tunnel/role.h"
+#include "privsep/role.h"
 
 #define EMPTY_ROOT_PARENT "/run/adit"
 #define EMPTY_ROOT EMPTY_ROOT_PARENT "/empty"

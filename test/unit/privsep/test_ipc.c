@@ -2,12 +2,13 @@
  *
  * A message arrives whole and of its size, with the descriptors it may carry, or not at all.
  */
-#include "tunnel/ipc.h"
+#include "privsep/ipc.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>

@@ -2,12 +2,13 @@
  *
  * Messages over SOCK_SEQPACKET. The sockets are blocking; what must not wait says MSG_DONTWAIT.
  */
-#include "tunnel/ipc.h"
+#include "privsep/ipc.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "tunnel/role.h"
+#include "privsep/role.h"
 
 static int send_message(
 	int fd, const void *message, size_t len, const int *fds, size_t num_fds, int flags)
