@@ -21,7 +21,7 @@
 #include "tunnel/roles.h"
 #include "tunnel/settings.h"
 #include "tunnel/status_map.h"
-#include "tunnel/uapi_server.h"
+#include "tunnel/uapi.h"
 
 enum {
 	DEFAULT_MTU = 1420,
@@ -39,7 +39,7 @@ struct monitor {
 	pid_t pids[ROLE_NUM];
 	struct settings_links links;
 	struct link_monitor *link;
-	struct uapi_server *server;
+	struct local_server *server;
 	struct settings *settings;
 	const struct status_page *page;
 	uint64_t check_sources_ns; /* when; 0: no route changed since they were checked */
@@ -49,7 +49,7 @@ static struct monitor monitor; /* one a process */
 
 static noreturn void fail(const char *what, int error)
 {
-	uapi_server_free(monitor.server);
+	local_server_free(monitor.server);
 	role_fail(what, error);
 }
 
@@ -59,7 +59,7 @@ static noreturn void end(int status)
 {
 	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + END_TIMEOUT_MS * MSEC_NS;
 
-	uapi_server_free(monitor.server);
+	local_server_free(monitor.server);
 	settings_free(monitor.settings);
 	close(monitor.links.vault);
 	close(monitor.links.engine);
@@ -321,7 +321,7 @@ static int check_sources(void)
 
 void monitor_main(const char *ifname)
 {
-	struct pollfd fds[2 + UAPI_MAX_POLLFDS];
+	struct pollfd fds[2 + LOCAL_SERVER_MAX_POLLFDS];
 
 	start(ifname);
 	sandbox_enter(&tunnel_roles[ROLE_MONITOR].sandbox);
@@ -334,7 +334,7 @@ void monitor_main(const char *ifname)
 
 		fds[0] = (struct pollfd){.fd = monitor.signal_fd, .events = POLLIN};
 		fds[1] = (struct pollfd){.fd = link_monitor_fd(monitor.link), .events = POLLIN};
-		num = uapi_server_pollfds(monitor.server, fds + 2);
+		num = local_server_pollfds(monitor.server, fds + 2);
 		n = poll(fds, 2 + num, check_sources());
 		if (n < 0 && errno != EINTR)
 			end_on("poll", -errno);
@@ -344,7 +344,8 @@ void monitor_main(const char *ifname)
 			handle_signals();
 		if (fds[1].revents)
 			follow_link();
-		if (!uapi_server_dispatch(monitor.server, monitor.settings, fds + 2, num)) {
+		if (!local_server_dispatch(
+			    monitor.server, uapi_answer, monitor.settings, fds + 2, num)) {
 			log_error("the UAPI socket was removed: the tunnel ends");
 			end(0);
 		}

@@ -10,7 +10,7 @@
 
 #include "crypto/aead.h"
 #include "tunnel/ipc.h"
-#include "tunnel/uapi_server.h"
+#include "tunnel/uapi.h"
 
 /* Newer architectures have only the call with a directory. */
 #ifdef __NR_unlink

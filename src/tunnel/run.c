@@ -23,7 +23,7 @@
 #include "base/log.h"
 #include "config/number.h"
 #include "tunnel/roles.h"
-#include "tunnel/uapi_server.h"
+#include "tunnel/uapi.h"
 
 static volatile sig_atomic_t monitor_pid;
 
@@ -146,7 +146,7 @@ static int wait_end(const char *ifname)
 		if (WIFSIGNALED(status)) {
 			log_error("the monitor died (signal %d, %s): the tunnel ends",
 				WTERMSIG(status), strsignal(WTERMSIG(status)));
-			uapi_server_remove(ifname);
+			uapi_remove_socket(ifname);
 		} else {
 			result = WEXITSTATUS(status);
 		}
