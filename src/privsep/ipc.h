@@ -10,6 +10,14 @@
 
 #include "base/bytes.h"
 
+/* Make a socketpair with buffers for many messages, CLOEXEC; both ends are the caller's. Returns 0
+ * or a negative errno. */
+MUST_CHECK int ipc_pair(int ret_ends[2]);
+
+/* Wait for this neighbour for so many seconds at most: sending and receiving then give -EAGAIN.
+ * Returns 0 or a negative errno. */
+MUST_CHECK int ipc_limit_waiting(int fd, int seconds);
+
 /* Send one message, waiting while the receiver is slow. Returns 0 or a negative errno; -EPIPE when
  * the other process is gone. */
 MUST_CHECK int ipc_send(int fd, const void *message, size_t len);

@@ -179,21 +179,19 @@ static struct device_time now(void)
 
 static void handle_notices(void)
 {
-	struct event *notices = engine.notices;
-	size_t num = engine.num_notices, cap = engine.cap_notices;
 	struct device_time time = now();
+	size_t num = engine.num_notices;
 
-	/* handling may read more, into a list of its own */
-	engine.notices = NULL;
-	engine.num_notices = engine.cap_notices = 0;
-	for (size_t i = 0; i < num; i++)
-		device_handle_event(engine.device, &notices[i], false, time);
-	if (engine.notices == NULL) {
-		engine.notices = notices;
-		engine.cap_notices = cap;
-	} else {
-		free(notices);
+	if (num == 0)
+		return;
+	/* handling may read more, which moves the list, and waits for the next time */
+	for (size_t i = 0; i < num; i++) {
+		struct event event = engine.notices[i];
+
+		device_handle_event(engine.device, &event, false, time);
 	}
+	engine.num_notices -= num;
+	memmove(engine.notices, engine.notices + num, engine.num_notices * sizeof(struct event));
 }
 
 static void handle_handshakes(void)

@@ -25,7 +25,6 @@
 
 enum {
 	DEFAULT_MTU = 1420,
-	IPC_BUFFER = 4 << 20,
 	END_TIMEOUT_MS = 1000,
 	ANSWER_TIMEOUT_S = 10,
 };
@@ -176,22 +175,19 @@ static void open_tun(void)
 
 static void make_pair(int ends[2])
 {
-	const int size = IPC_BUFFER;
+	int r = ipc_pair(ends);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		fail("socketpair", -errno);
-	for (int i = 0; i < 2; i++)
-		(void)setsockopt(ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	if (r < 0)
+		fail("socketpair", r);
 }
 
 /* A neighbour that does not answer has ended, as far as the tunnel is concerned. */
 static void limit_waiting(int fd)
 {
-	const struct timeval limit = {.tv_sec = ANSWER_TIMEOUT_S};
+	int r = ipc_limit_waiting(fd, ANSWER_TIMEOUT_S);
 
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
-		fail("socket timeouts", -errno);
+	if (r < 0)
+		fail("socket timeouts", r);
 }
 
 static void start_role(enum tunnel_role role, const int *fds, unsigned num_fds)
@@ -282,7 +278,7 @@ static void start(const char *ifname)
 	r = link_set_mtu(monitor.link, DEFAULT_MTU);
 	if (r < 0)
 		fail("cannot set the MTU", r);
-	monitor.settings = settings_new(&monitor.links, ifname, monitor.page, monitor.link, end_on);
+	monitor.settings = settings_new(&monitor.links, monitor.page, monitor.link, end_on);
 	if (!monitor.settings)
 		fail("cannot start", -ENOMEM);
 }

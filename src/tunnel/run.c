@@ -124,11 +124,8 @@ static int start_monitor(const char *ifname)
 static bool wait_ready(int fd)
 {
 	char byte;
-	ssize_t n;
+	ssize_t n = read(fd, &byte, 1);
 
-	do {
-		n = read(fd, &byte, 1);
-	} while (n < 0 && errno == EINTR);
 	close(fd);
 	return n == 1;
 }
@@ -139,7 +136,7 @@ static int wait_end(const char *ifname)
 	int status, result = 1;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, 0)) > 0 || errno == EINTR) {
+	while ((pid = waitpid(-1, &status, 0)) > 0) {
 		if (pid != monitor_pid)
 			continue;
 		monitor_pid = 0;
@@ -157,7 +154,7 @@ static int wait_end(const char *ifname)
 /* Returns the tunnel's exit status; announces on ready_fd, if not -1, that it is usable. */
 static int supervise(const char *ifname, int ready_fd)
 {
-	const struct sigaction forward = {.sa_handler = forward_signal};
+	const struct sigaction forward = {.sa_handler = forward_signal, .sa_flags = SA_RESTART};
 	sigset_t signals, before;
 	int fd;
 
