@@ -52,6 +52,14 @@ static noreturn void fail(const char *what, int error)
 	role_fail(what, error);
 }
 
+/* For what the tunnel cannot start without: passes on a result that is no error. */
+static int must(int result, const char *what)
+{
+	if (result < 0)
+		fail(what, result);
+	return result;
+}
+
 /* Children end when their sockets close; their descriptor of the TUN device must be closed before
  * the interface can be called gone. */
 static noreturn void end(int status)
@@ -148,7 +156,7 @@ static int fd_from_environment(const char *name)
 
 static void open_tun(void)
 {
-	int fd = fd_from_environment(ROLES_ENV_TUN_FD), r;
+	int fd = fd_from_environment(ROLES_ENV_TUN_FD);
 	struct tun_features features;
 	char name[IFNAMSIZ];
 	bool vnet_hdr;
@@ -159,65 +167,42 @@ static void open_tun(void)
 			fail("a tunnel of this name is running already, or another interface has "
 			     "it",
 				-EBUSY);
-		if (monitor.tun_fd < 0)
-			fail("cannot create the interface", monitor.tun_fd);
+		must(monitor.tun_fd, "cannot create the interface");
 		log_debug("offloads the kernel grants: TSO %s, USO %s", features.tso ? "yes" : "no",
 			features.uso ? "yes" : "no");
 		return;
 	}
-	r = tun_adopt(fd, name, &vnet_hdr, &features);
-	if (r < 0)
-		fail(ROLES_ENV_TUN_FD " is not a TUN device", r);
+	must(tun_adopt(fd, name, &vnet_hdr, &features), ROLES_ENV_TUN_FD " is not a TUN device");
 	if (strcmp(name, monitor.ifname) != 0)
 		fail(ROLES_ENV_TUN_FD " belongs to another interface", -EINVAL);
 	monitor.tun_fd = fd;
 }
 
-static void make_pair(int ends[2])
+static void start_role(enum tunnel_role role, const int *fds, unsigned num_fds)
 {
-	int r = ipc_pair(ends);
-
-	if (r < 0)
-		fail("socketpair", r);
+	monitor.pids[role] = must(role_start(&tunnel_roles[role], monitor.ifname, fds, num_fds),
+		"cannot start a process");
 }
 
 /* A neighbour that does not answer has ended, as far as the tunnel is concerned. */
-static void limit_waiting(int fd)
-{
-	int r = ipc_limit_waiting(fd, ANSWER_TIMEOUT_S);
-
-	if (r < 0)
-		fail("socket timeouts", r);
-}
-
-static void start_role(enum tunnel_role role, const int *fds, unsigned num_fds)
-{
-	monitor.pids[role] = role_start(&tunnel_roles[role], monitor.ifname, fds, num_fds);
-	if (monitor.pids[role] < 0)
-		fail("cannot start a process", monitor.pids[role]);
-}
-
-static void wait_ready(int fd)
+static void await_role(int fd)
 {
 	struct ack ack;
-	int r = ipc_receive(fd, &ack, sizeof(ack));
 
-	if (r < 0 || ack.type != ACK_READY)
-		fail("a process did not start", r < 0 ? r : -EPROTO);
+	must(ipc_limit_waiting(fd, ANSWER_TIMEOUT_S), "socket timeouts");
+	must(ipc_receive(fd, &ack, sizeof(ack)), "a process did not start");
+	if (ack.type != ACK_READY)
+		fail("a process did not start", -EPROTO);
 }
 
 static void start_roles(void)
 {
 	int vault[2], engine[2], datapath[2], engine_vault[2], engine_datapath[2];
-	int status_fd = status_create();
+	int *const pairs[] = {vault, engine, datapath, engine_vault, engine_datapath};
+	int status_fd = must(status_create(), "status page");
 
-	if (status_fd < 0)
-		fail("status page", status_fd);
-	make_pair(vault);
-	make_pair(engine);
-	make_pair(datapath);
-	make_pair(engine_vault);
-	make_pair(engine_datapath);
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
+		must(ipc_pair(pairs[i]), "socketpair");
 	start_role(ROLE_VAULT, (int[]){vault[1], engine_vault[0]}, 2);
 	start_role(
 		ROLE_ENGINE, (int[]){engine[1], engine_vault[1], engine_datapath[0], status_fd}, 4);
@@ -231,15 +216,12 @@ static void start_roles(void)
 		close(engine_datapath[i]);
 	}
 	monitor.links = (struct settings_links){vault[0], engine[0], datapath[0]};
-	limit_waiting(vault[0]);
-	limit_waiting(engine[0]);
-	limit_waiting(datapath[0]);
 	monitor.page = status_map(status_fd);
 	if (!monitor.page)
 		fail("status page", -errno);
-	wait_ready(vault[0]);
-	wait_ready(engine[0]);
-	wait_ready(datapath[0]);
+	await_role(vault[0]);
+	await_role(engine[0]);
+	await_role(datapath[0]);
 }
 
 static void start(const char *ifname)
@@ -264,20 +246,15 @@ static void start(const char *ifname)
 		fail(ROLES_ENV_UAPI_FD " is not a listening socket", r);
 	if (r == -EADDRINUSE)
 		fail("a tunnel of this name is running already", r);
-	if (r < 0)
-		fail("cannot create the UAPI socket", r);
-	r = sandbox_prepare();
-	if (r < 0)
-		fail("cannot create an empty root directory", r);
+	must(r, "cannot create the UAPI socket");
+	must(sandbox_prepare(), "cannot create an empty root directory");
 	start_roles();
 	monitor.link = link_monitor_new(if_nametoindex(ifname));
 	if (!monitor.link)
 		fail("rtnetlink", -errno);
 	if (link_refuse_link_local(monitor.link) < 0)
 		log_debug("the kernel may give the interface a link-local address");
-	r = link_set_mtu(monitor.link, DEFAULT_MTU);
-	if (r < 0)
-		fail("cannot set the MTU", r);
+	must(link_set_mtu(monitor.link, DEFAULT_MTU), "cannot set the MTU");
 	monitor.settings = settings_new(&monitor.links, monitor.page, monitor.link, end_on);
 	if (!monitor.settings)
 		fail("cannot start", -ENOMEM);
