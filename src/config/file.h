@@ -6,9 +6,9 @@
 #ifndef ADIT_CONFIG_FILE_H
 #define ADIT_CONFIG_FILE_H
 
+#include "base/text.h"
 #include "config/config.h"
 #include "config/settings.h"
-#include "config/text.h"
 
 enum config_file_mode {
 	CONFIG_FILE_REPLACE, /* the file is all there is: what it doesn't say is cleared */

@@ -11,8 +11,8 @@
 
 #include <sys/types.h>
 
+#include "base/text.h"
 #include "config/config.h"
-#include "config/text.h"
 
 enum { UAPI_REQUEST_MAX = 64 << 20 }; /* bytes; a million allowed IPs take 26 million */
 

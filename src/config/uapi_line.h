@@ -5,8 +5,8 @@
 #ifndef ADIT_CONFIG_UAPI_LINE_H
 #define ADIT_CONFIG_UAPI_LINE_H
 
+#include "base/text.h"
 #include "config/config.h"
-#include "config/text.h"
 
 /* One "key=value" line; key and value point into the text and have no NUL behind them. */
 struct uapi_line {

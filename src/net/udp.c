@@ -113,8 +113,7 @@ int udp_open(struct udp_pair *ret_pair, uint16_t *port, uint32_t fwmark)
 {
 	struct udp_pair pair = {.fd4 = -1, .fd6 = -1};
 	uint16_t chosen = *port;
-	int r = open_pair(&pair, &chosen, fwmark), segment;
-	socklen_t len = sizeof(segment);
+	int r = open_pair(&pair, &chosen, fwmark);
 
 	/* The port the kernel chose for IPv4 may be taken for IPv6. */
 	for (int i = 1; i < OPEN_TRIES && r == -EADDRINUSE && *port == 0; i++) {
@@ -125,9 +124,6 @@ int udp_open(struct udp_pair *ret_pair, uint16_t *port, uint32_t fwmark)
 		return r;
 	pair.fd4 = pair.fd4 < 0 ? -1 : pair.fd4;
 	pair.fd6 = pair.fd6 < 0 ? -1 : pair.fd6;
-	/* A kernel without it would ignore the control message and send one giant datagram. */
-	pair.no_segment = getsockopt(pair.fd4 >= 0 ? pair.fd4 : pair.fd6, IPPROTO_UDP, UDP_SEGMENT,
-				  &segment, &len) < 0;
 	*ret_pair = pair;
 	*port = chosen;
 	return 0;

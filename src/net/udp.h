@@ -12,7 +12,7 @@
 
 struct udp_pair {
 	int fd4, fd6;	 /* owned; -1: this family is not available */
-	bool no_segment; /* UDP_SEGMENT does not work here; udp_open and udp_send find out */
+	bool no_segment; /* UDP_SEGMENT does not work here: udp_send has found out */
 };
 
 /* Open both sockets on *port (0: the kernel chooses; the same for both, tried up to 100 times),

@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
+#include "base/text.h"
 #include "config/settings.h"
-#include "config/text.h"
 
 /* The callbacks of the grammars: names are resolved by getaddrinfo, tried again as often as
  * WG_ENDPOINT_RESOLUTION_RETRIES says, warnings go to stderr. */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "tunnel/role.h"
+#include "tunnel/roles.h"
 
 /* stdio's buffer of stdout is ours because keys pass through it. */
 static char output[65536];
@@ -110,7 +110,7 @@ int main(int argc, char *argv[])
 	static char show[] = "show";
 	char *no_words[] = {show, NULL};
 
-	role_main(argc, argv);
+	role_main(tunnel_roles, ROLE_NUM, argc, argv);
 	setvbuf(stdout, output, _IOFBF, sizeof(output));
 	if (argc < 2)
 		return show_main(1, no_words);

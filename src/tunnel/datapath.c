@@ -14,8 +14,7 @@
 #include "net/tun.h"
 #include "net/udp.h"
 #include "tunnel/ipc.h"
-#include "tunnel/role.h"
-#include "tunnel/sandbox.h"
+#include "tunnel/roles.h"
 #include "tunnel/status_map.h"
 
 enum { TUN_READ_MAX = 64, MAX_ROUNDS = 4, MAX_REQUESTS = 256 };
@@ -293,15 +292,15 @@ static noreturn void run(void)
 	}
 }
 
-void datapath_main(void)
+void datapath_main(const char *ifname)
 {
-	const struct ack ready = {ACK_READY};
 	const struct transport_ops ops = {
 		.send = send_datagrams, .deliver = deliver_packets, .emit = emit};
 	struct tun_features features;
 	char name[IFNAMSIZ];
 	int r;
 
+	(void)ifname;
 	dp.tun.fd = DATAPATH_FD_TUN;
 	dp.udp = (struct udp_pair){.fd4 = -1, .fd6 = -1};
 	r = tun_adopt(DATAPATH_FD_TUN, name, &dp.tun.vnet_hdr, &features);
@@ -312,11 +311,10 @@ void datapath_main(void)
 	dp.receiver = udp_receiver_new();
 	if (!dp.page || !dp.buffers || !dp.receiver)
 		role_fail("cannot start", -ENOMEM);
-	role_init_crypto();
+	roles_init_crypto();
 	dp.transport = transport_new(&ops, dp.page);
 	if (!dp.transport)
 		role_fail("cannot start", -ENOMEM);
-	sandbox_enter(ROLE_DATAPATH);
-	ipc_tell(DATAPATH_FD_MONITOR, &ready, sizeof(ready), "monitor");
+	roles_enter_sandbox(ROLE_DATAPATH);
 	run();
 }

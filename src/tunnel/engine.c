@@ -15,8 +15,7 @@
 #include "base/log.h"
 #include "core/device.h"
 #include "tunnel/ipc.h"
-#include "tunnel/role.h"
-#include "tunnel/sandbox.h"
+#include "tunnel/roles.h"
 #include "tunnel/status_map.h"
 
 enum {
@@ -180,21 +179,19 @@ static struct device_time now(void)
 
 static void handle_notices(void)
 {
-	struct event *notices = engine.notices;
-	size_t num = engine.num_notices, cap = engine.cap_notices;
 	struct device_time time = now();
+	size_t num = engine.num_notices;
 
-	/* handling may read more, into a list of its own */
-	engine.notices = NULL;
-	engine.num_notices = engine.cap_notices = 0;
-	for (size_t i = 0; i < num; i++)
-		device_handle_event(engine.device, &notices[i], false, time);
-	if (engine.notices == NULL) {
-		engine.notices = notices;
-		engine.cap_notices = cap;
-	} else {
-		free(notices);
+	if (num == 0)
+		return;
+	/* handling may read more, which moves the list, and waits for the next time */
+	for (size_t i = 0; i < num; i++) {
+		struct event event = engine.notices[i];
+
+		device_handle_event(engine.device, &event, false, time);
 	}
+	engine.num_notices -= num;
+	memmove(engine.notices, engine.notices + num, engine.num_notices * sizeof(struct event));
 }
 
 static void handle_handshakes(void)
@@ -322,25 +319,24 @@ static noreturn void run(void)
 	}
 }
 
-void engine_main(void)
+void engine_main(const char *ifname)
 {
-	const struct ack ready = {ACK_READY};
 	const struct device_ops ops = {.emit = emit,
 		.random = get_random,
 		.keys = {.mix_dh = mix_dh, .mix_static = mix_static, .mix_psk = mix_psk}};
 
+	(void)ifname;
 	engine.page = status_map(ENGINE_FD_STATUS);
 	engine.timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	engine.clock_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	engine.asleep_ns = time_asleep_ns();
 	if (!engine.page || engine.timer_fd < 0 || engine.clock_fd < 0)
 		role_fail("cannot start", -errno);
-	role_init_crypto();
+	roles_init_crypto();
 	engine.device = device_new(&ops, engine.page);
 	if (!engine.device)
 		role_fail("cannot start", -ENOMEM);
 	arm_clock_watch();
-	sandbox_enter(ROLE_ENGINE);
-	ipc_tell(ENGINE_FD_MONITOR, &ready, sizeof(ready), "monitor");
+	roles_enter_sandbox(ROLE_ENGINE);
 	run();
 }

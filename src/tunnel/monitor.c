@@ -18,16 +18,13 @@
 #include "net/link.h"
 #include "net/tun.h"
 #include "tunnel/ipc.h"
-#include "tunnel/role.h"
-#include "tunnel/run.h"
-#include "tunnel/sandbox.h"
+#include "tunnel/roles.h"
 #include "tunnel/settings.h"
 #include "tunnel/status_map.h"
-#include "tunnel/uapi_server.h"
+#include "tunnel/uapi.h"
 
 enum {
 	DEFAULT_MTU = 1420,
-	IPC_BUFFER = 4 << 20,
 	END_TIMEOUT_MS = 1000,
 	ANSWER_TIMEOUT_S = 10,
 };
@@ -37,11 +34,11 @@ enum {
 
 struct monitor {
 	const char *ifname;
-	int tun_fd, signal_fd, ready_fd;
+	int tun_fd, signal_fd;
 	pid_t pids[ROLE_NUM];
 	struct settings_links links;
 	struct link_monitor *link;
-	struct uapi_server *server;
+	struct local_server *server;
 	struct settings *settings;
 	const struct status_page *page;
 	uint64_t check_sources_ns; /* when; 0: no route changed since they were checked */
@@ -51,8 +48,16 @@ static struct monitor monitor; /* one a process */
 
 static noreturn void fail(const char *what, int error)
 {
-	uapi_server_free(monitor.server);
+	local_server_free(monitor.server);
 	role_fail(what, error);
+}
+
+/* For what the tunnel cannot start without: passes on a result that is no error. */
+static int must(int result, const char *what)
+{
+	if (result < 0)
+		fail(what, result);
+	return result;
 }
 
 /* Children end when their sockets close; their descriptor of the TUN device must be closed before
@@ -61,7 +66,7 @@ static noreturn void end(int status)
 {
 	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + END_TIMEOUT_MS * MSEC_NS;
 
-	uapi_server_free(monitor.server);
+	local_server_free(monitor.server);
 	settings_free(monitor.settings);
 	close(monitor.links.vault);
 	close(monitor.links.engine);
@@ -82,7 +87,7 @@ static noreturn void end_without_interface(void)
 static void look_at_child(pid_t pid, int status)
 {
 	for (int role = 0; role < ROLE_NUM; role++) {
-		const char *name = role_name((enum role)role);
+		const char *name = tunnel_roles[role].name;
 
 		if (pid != monitor.pids[role] || status == 0)
 			continue;
@@ -151,7 +156,7 @@ static int fd_from_environment(const char *name)
 
 static void open_tun(void)
 {
-	int fd = fd_from_environment(RUN_ENV_TUN_FD), r;
+	int fd = fd_from_environment(ROLES_ENV_TUN_FD);
 	struct tun_features features;
 	char name[IFNAMSIZ];
 	bool vnet_hdr;
@@ -162,68 +167,42 @@ static void open_tun(void)
 			fail("a tunnel of this name is running already, or another interface has "
 			     "it",
 				-EBUSY);
-		if (monitor.tun_fd < 0)
-			fail("cannot create the interface", monitor.tun_fd);
+		must(monitor.tun_fd, "cannot create the interface");
 		log_debug("offloads the kernel grants: TSO %s, USO %s", features.tso ? "yes" : "no",
 			features.uso ? "yes" : "no");
 		return;
 	}
-	r = tun_adopt(fd, name, &vnet_hdr, &features);
-	if (r < 0)
-		fail(RUN_ENV_TUN_FD " is not a TUN device", r);
+	must(tun_adopt(fd, name, &vnet_hdr, &features), ROLES_ENV_TUN_FD " is not a TUN device");
 	if (strcmp(name, monitor.ifname) != 0)
-		fail(RUN_ENV_TUN_FD " belongs to another interface", -EINVAL);
+		fail(ROLES_ENV_TUN_FD " belongs to another interface", -EINVAL);
 	monitor.tun_fd = fd;
 }
 
-static void make_pair(int ends[2])
+static void start_role(enum tunnel_role role, const int *fds, unsigned num_fds)
 {
-	const int size = IPC_BUFFER;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		fail("socketpair", -errno);
-	for (int i = 0; i < 2; i++)
-		(void)setsockopt(ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	monitor.pids[role] = must(role_start(&tunnel_roles[role], monitor.ifname, fds, num_fds),
+		"cannot start a process");
 }
 
 /* A neighbour that does not answer has ended, as far as the tunnel is concerned. */
-static void limit_waiting(int fd)
-{
-	const struct timeval limit = {.tv_sec = ANSWER_TIMEOUT_S};
-
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
-		fail("socket timeouts", -errno);
-}
-
-static void start_role(enum role role, const int *fds, unsigned num_fds)
-{
-	monitor.pids[role] = role_start(role, monitor.ifname, fds, num_fds);
-	if (monitor.pids[role] < 0)
-		fail("cannot start a process", monitor.pids[role]);
-}
-
-static void wait_ready(int fd)
+static void await_role(int fd)
 {
 	struct ack ack;
-	int r = ipc_receive(fd, &ack, sizeof(ack));
 
-	if (r < 0 || ack.type != ACK_READY)
-		fail("a process did not start", r < 0 ? r : -EPROTO);
+	must(ipc_limit_waiting(fd, ANSWER_TIMEOUT_S), "socket timeouts");
+	must(ipc_receive(fd, &ack, sizeof(ack)), "a process did not start");
+	if (ack.type != ACK_READY)
+		fail("a process did not start", -EPROTO);
 }
 
 static void start_roles(void)
 {
 	int vault[2], engine[2], datapath[2], engine_vault[2], engine_datapath[2];
-	int status_fd = status_create();
+	int *const pairs[] = {vault, engine, datapath, engine_vault, engine_datapath};
+	int status_fd = must(status_create(), "status page");
 
-	if (status_fd < 0)
-		fail("status page", status_fd);
-	make_pair(vault);
-	make_pair(engine);
-	make_pair(datapath);
-	make_pair(engine_vault);
-	make_pair(engine_datapath);
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
+		must(ipc_pair(pairs[i]), "socketpair");
 	start_role(ROLE_VAULT, (int[]){vault[1], engine_vault[0]}, 2);
 	start_role(
 		ROLE_ENGINE, (int[]){engine[1], engine_vault[1], engine_datapath[0], status_fd}, 4);
@@ -237,15 +216,12 @@ static void start_roles(void)
 		close(engine_datapath[i]);
 	}
 	monitor.links = (struct settings_links){vault[0], engine[0], datapath[0]};
-	limit_waiting(vault[0]);
-	limit_waiting(engine[0]);
-	limit_waiting(datapath[0]);
 	monitor.page = status_map(status_fd);
 	if (!monitor.page)
 		fail("status page", -errno);
-	wait_ready(vault[0]);
-	wait_ready(engine[0]);
-	wait_ready(datapath[0]);
+	await_role(vault[0]);
+	await_role(engine[0]);
+	await_role(datapath[0]);
 }
 
 static void start(const char *ifname)
@@ -254,7 +230,6 @@ static void start(const char *ifname)
 	int r;
 
 	monitor.ifname = ifname;
-	monitor.ready_fd = RUN_FD_READY;
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
@@ -266,26 +241,21 @@ static void start(const char *ifname)
 
 	/* the device first: of two who start at once only one can create it */
 	open_tun();
-	r = uapi_server_new(ifname, fd_from_environment(RUN_ENV_UAPI_FD), &monitor.server);
+	r = uapi_server_new(ifname, fd_from_environment(ROLES_ENV_UAPI_FD), &monitor.server);
 	if (r == -ENOTSOCK)
-		fail(RUN_ENV_UAPI_FD " is not a listening socket", r);
+		fail(ROLES_ENV_UAPI_FD " is not a listening socket", r);
 	if (r == -EADDRINUSE)
 		fail("a tunnel of this name is running already", r);
-	if (r < 0)
-		fail("cannot create the UAPI socket", r);
-	r = sandbox_prepare();
-	if (r < 0)
-		fail("cannot create an empty root directory", r);
+	must(r, "cannot create the UAPI socket");
+	must(sandbox_prepare(), "cannot create an empty root directory");
 	start_roles();
 	monitor.link = link_monitor_new(if_nametoindex(ifname));
 	if (!monitor.link)
 		fail("rtnetlink", -errno);
 	if (link_refuse_link_local(monitor.link) < 0)
 		log_debug("the kernel may give the interface a link-local address");
-	r = link_set_mtu(monitor.link, DEFAULT_MTU);
-	if (r < 0)
-		fail("cannot set the MTU", r);
-	monitor.settings = settings_new(&monitor.links, ifname, monitor.page, monitor.link, end_on);
+	must(link_set_mtu(monitor.link, DEFAULT_MTU), "cannot set the MTU");
+	monitor.settings = settings_new(&monitor.links, monitor.page, monitor.link, end_on);
 	if (!monitor.settings)
 		fail("cannot start", -ENOMEM);
 }
@@ -324,20 +294,20 @@ static int check_sources(void)
 
 void monitor_main(const char *ifname)
 {
-	struct pollfd fds[2 + UAPI_MAX_POLLFDS];
+	struct pollfd fds[2 + LOCAL_SERVER_MAX_POLLFDS];
 
 	start(ifname);
-	sandbox_enter_monitor(UAPI_DIR);
+	sandbox_enter(&tunnel_roles[ROLE_MONITOR].sandbox);
 	follow_link();
-	(void)!write(monitor.ready_fd, "", 1);
-	close(monitor.ready_fd);
+	(void)!write(MONITOR_FD_READY, "", 1);
+	close(MONITOR_FD_READY);
 	for (;;) {
 		unsigned num;
 		int n;
 
 		fds[0] = (struct pollfd){.fd = monitor.signal_fd, .events = POLLIN};
 		fds[1] = (struct pollfd){.fd = link_monitor_fd(monitor.link), .events = POLLIN};
-		num = uapi_server_pollfds(monitor.server, fds + 2);
+		num = local_server_pollfds(monitor.server, fds + 2);
 		n = poll(fds, 2 + num, check_sources());
 		if (n < 0 && errno != EINTR)
 			end_on("poll", -errno);
@@ -347,7 +317,8 @@ void monitor_main(const char *ifname)
 			handle_signals();
 		if (fds[1].revents)
 			follow_link();
-		if (!uapi_server_dispatch(monitor.server, monitor.settings, fds + 2, num)) {
+		if (!local_server_dispatch(
+			    monitor.server, uapi_answer, monitor.settings, fds + 2, num)) {
 			log_error("the UAPI socket was removed: the tunnel ends");
 			end(0);
 		}

@@ -22,8 +22,8 @@
 
 #include "base/log.h"
 #include "config/number.h"
-#include "tunnel/role.h"
-#include "tunnel/uapi_server.h"
+#include "tunnel/roles.h"
+#include "tunnel/uapi.h"
 
 static volatile sig_atomic_t monitor_pid;
 
@@ -80,7 +80,7 @@ static bool pass_fd(const char *variable, int *fds, unsigned *num_fds)
 		return false;
 	}
 	fds[*num_fds] = (int)fd;
-	snprintf(number, sizeof(number), "%u", RUN_FD_READY + *num_fds);
+	snprintf(number, sizeof(number), "%u", MONITOR_FD_READY + *num_fds);
 	setenv(variable, number, 1);
 	++*num_fds;
 	return true;
@@ -110,9 +110,9 @@ static int start_monitor(const char *ifname)
 		return -1;
 	}
 	fds[0] = ready[1];
-	if (!pass_fd(RUN_ENV_TUN_FD, fds, &num_fds) || !pass_fd(RUN_ENV_UAPI_FD, fds, &num_fds))
+	if (!pass_fd(ROLES_ENV_TUN_FD, fds, &num_fds) || !pass_fd(ROLES_ENV_UAPI_FD, fds, &num_fds))
 		return -1;
-	pid = role_start(ROLE_MONITOR, ifname, fds, num_fds);
+	pid = role_start(&tunnel_roles[ROLE_MONITOR], ifname, fds, num_fds);
 	if (pid < 0) {
 		log_error("cannot start the monitor: %s", strerror((int)-pid));
 		return -1;
@@ -124,11 +124,8 @@ static int start_monitor(const char *ifname)
 static bool wait_ready(int fd)
 {
 	char byte;
-	ssize_t n;
+	ssize_t n = read(fd, &byte, 1);
 
-	do {
-		n = read(fd, &byte, 1);
-	} while (n < 0 && errno == EINTR);
 	close(fd);
 	return n == 1;
 }
@@ -139,14 +136,14 @@ static int wait_end(const char *ifname)
 	int status, result = 1;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, 0)) > 0 || errno == EINTR) {
+	while ((pid = waitpid(-1, &status, 0)) > 0) {
 		if (pid != monitor_pid)
 			continue;
 		monitor_pid = 0;
 		if (WIFSIGNALED(status)) {
 			log_error("the monitor died (signal %d, %s): the tunnel ends",
 				WTERMSIG(status), strsignal(WTERMSIG(status)));
-			uapi_server_remove(ifname);
+			uapi_remove_socket(ifname);
 		} else {
 			result = WEXITSTATUS(status);
 		}
@@ -157,11 +154,11 @@ static int wait_end(const char *ifname)
 /* Returns the tunnel's exit status; announces on ready_fd, if not -1, that it is usable. */
 static int supervise(const char *ifname, int ready_fd)
 {
-	const struct sigaction forward = {.sa_handler = forward_signal};
+	const struct sigaction forward = {.sa_handler = forward_signal, .sa_flags = SA_RESTART};
 	sigset_t signals, before;
 	int fd;
 
-	role_set_user();
+	sandbox_choose_user();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	signal(SIGCHLD, SIG_DFL);
 	sigaction(SIGTERM, &forward, NULL);

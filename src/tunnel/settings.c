@@ -32,7 +32,6 @@ struct known_peer {
 
 struct settings {
 	struct settings_links links;
-	char ifname[IFNAMSIZ];
 	const struct status_page *page; /* borrowed */
 	struct link_monitor *link;	/* borrowed */
 	struct link_state state;
@@ -51,15 +50,14 @@ struct settings {
 	size_t num_later;
 };
 
-struct settings *settings_new(const struct settings_links *links, const char *ifname,
-	const struct status_page *page, struct link_monitor *link, settings_fail fail)
+struct settings *settings_new(const struct settings_links *links, const struct status_page *page,
+	struct link_monitor *link, settings_fail fail)
 {
 	struct settings *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
 	s->links = *links;
-	strncpy(s->ifname, ifname, sizeof(s->ifname) - 1);
 	s->page = page;
 	s->link = link;
 	s->fail = fail;
@@ -433,7 +431,6 @@ static int collect_peer(struct settings *s, uint32_t id, struct config *config)
 	if (!peer)
 		return -ENOMEM;
 	memcpy(peer->public_key, s->peers[id].public_key, KEY_LEN);
-	peer->flags = CONFIG_PEER_HAS_PRESHARED_KEY | CONFIG_PEER_HAS_KEEPALIVE;
 	peer->keepalive_s = s->peers[id].keepalive_s;
 	handshake_ns = atomic_load(&status->handshake_wall_ns);
 	peer->last_handshake_s = handshake_ns / SECOND_NS;
@@ -446,31 +443,22 @@ static int collect_peer(struct settings *s, uint32_t id, struct config *config)
 
 int settings_collect(struct settings *s, struct config *ret_config)
 {
-	struct config config = {.flags = CONFIG_HAS_LISTEN_PORT,
-		.listen_port = s->listen_port,
-		.fwmark = s->fwmark};
 	int r = 0;
 
-	memcpy(config.name, s->ifname, sizeof(config.name));
-	memcpy(config.public_key, s->public_key, KEY_LEN);
-	if (s->fwmark)
-		config.flags |= CONFIG_HAS_FWMARK;
+	*ret_config = (struct config){.listen_port = s->listen_port, .fwmark = s->fwmark};
 	if (!bytes_are_zero(s->public_key, KEY_LEN)) {
-		config.flags |= CONFIG_HAS_PRIVATE_KEY;
-		ask_vault(s, VAULT_GET_PRIVATE_KEY, 0, NULL, config.private_key);
+		ret_config->flags |= CONFIG_HAS_PRIVATE_KEY;
+		ask_vault(s, VAULT_GET_PRIVATE_KEY, 0, NULL, ret_config->private_key);
 	}
 	for (uint32_t id = 0; id < s->end_id && r == 0; id++) {
 		if (s->peers[id].exists)
-			r = collect_peer(s, id, &config);
+			r = collect_peer(s, id, ret_config);
 	}
 	for (int reason = DROP_NONE + 1; reason < DROP_NUM && r == 0; reason++)
-		r = config_add_counter(&config, drop_name((enum drop)reason),
+		r = config_add_counter(ret_config, drop_name((enum drop)reason),
 			atomic_load(&s->page->drops[reason]));
 	if (r < 0)
-		config_deinit(&config);
-	else
-		*ret_config = config;
-	wipe(config.private_key, KEY_LEN);
+		config_deinit(ret_config);
 	return r;
 }
 

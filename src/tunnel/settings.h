@@ -24,15 +24,15 @@ typedef void (*settings_fail)(const char *what, int error) __attribute__((__nore
 
 /* Settings without keys and peers, interface down. page and link are borrowed. NULL: out of memory.
  */
-struct settings *settings_new(const struct settings_links *links, const char *ifname,
-	const struct status_page *page, struct link_monitor *link, settings_fail fail);
+struct settings *settings_new(const struct settings_links *links, const struct status_page *page,
+	struct link_monitor *link, settings_fail fail);
 void settings_free(struct settings *settings);
 
 /* Apply a complete set request. What can fail comes first: returns 0, or a negative errno with
  * nothing changed (-EADDRINUSE, -EPERM…: the sockets; -ENOSPC: too many peers). */
 MUST_CHECK int settings_apply(struct settings *settings, const struct config *config);
 
-/* Collect everything a get reply holds into ret_config, to be released with config_deinit.
+/* Collect what uapi_write_get_reply writes into ret_config, to be released with config_deinit.
  * Returns 0 or -ENOMEM, with ret_config empty. */
 MUST_CHECK int settings_collect(struct settings *settings, struct config *ret_config);
 

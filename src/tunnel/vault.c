@@ -11,8 +11,7 @@
 
 #include "core/keyring.h"
 #include "tunnel/ipc.h"
-#include "tunnel/role.h"
-#include "tunnel/sandbox.h"
+#include "tunnel/roles.h"
 
 static int mix(
 	struct keyring *keyring, const struct vault_request *request, struct vault_reply *reply)
@@ -78,18 +77,17 @@ static void serve(struct keyring *keyring, int fd, const char *neighbour,
 		ipc_fail(neighbour, r);
 }
 
-void vault_main(void)
+void vault_main(const char *ifname)
 {
-	const struct ack ready = {ACK_READY};
 	struct pollfd fds[] = {{.fd = VAULT_FD_MONITOR, .events = POLLIN},
 		{.fd = VAULT_FD_ENGINE, .events = POLLIN}};
 	struct keyring *keyring = keyring_new();
 
+	(void)ifname;
 	if (!keyring)
 		role_fail("cannot start", -ENOMEM);
-	role_init_crypto();
-	sandbox_enter(ROLE_VAULT);
-	ipc_tell(VAULT_FD_MONITOR, &ready, sizeof(ready), "monitor");
+	roles_init_crypto();
+	roles_enter_sandbox(ROLE_VAULT);
 	for (;;) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			role_fail("poll", -errno);

@@ -18,8 +18,7 @@
 
 #include "net/tun.h"
 #include "tunnel/ipc.h"
-#include "tunnel/role.h"
-#include "tunnel/sandbox.h"
+#include "tunnel/roles.h"
 #include "tunnel/status_map.h"
 
 enum { END_TIMEOUT_MS = 5000, FLOOD = 200000 };
@@ -39,7 +38,7 @@ static void make_pair(int *ret_ours, int *ret_theirs)
 	*ret_theirs = ends[1];
 }
 
-static struct subject start(enum role role)
+static struct subject start(enum tunnel_role role)
 {
 	struct subject s = {.first = -1, .second = -1};
 	int fds[4] = {-1, -1, -1, -1};
@@ -59,7 +58,7 @@ static struct subject start(enum role role)
 	}
 	for (unsigned i = 0; i < num; i++)
 		assert_true(fds[i] >= 0);
-	s.pid = role_start(role, "roles0", fds, num);
+	s.pid = role_start(&tunnel_roles[role], "roles0", fds, num);
 	assert_true(s.pid > 0);
 	for (unsigned i = 0; i < num; i++)
 		close(fds[i]);
@@ -104,18 +103,18 @@ static int socket_of(const struct subject *s, enum which which)
 }
 
 static void ends_on(
-	enum role role, enum which which, const void *message, size_t len, const char *what)
+	enum tunnel_role role, enum which which, const void *message, size_t len, const char *what)
 {
 	struct subject s = start(role);
 	int r = ipc_send(socket_of(&s, which), message, len);
 
 	assert_int_equal(r, 0);
 	if (await_end(&s) == 0)
-		fail_msg("the %s took %s for the end", role_name(role), what);
+		fail_msg("the %s took %s for the end", tunnel_roles[role].name, what);
 }
 
 /* Messages of the wrong size, and with a descriptor, on a socket where len is right. */
-static void ends_on_wrong_sizes(enum role role, enum which which, size_t len)
+static void ends_on_wrong_sizes(enum tunnel_role role, enum which which, size_t len)
 {
 	static uint8_t zero[4096];
 	const size_t sizes[] = {1, 4, len - 1, len + 1, sizeof(zero)};
@@ -367,7 +366,7 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(datapath_ends_on_nonsense),
 	};
 
-	role_main(argc, argv);
+	role_main(tunnel_roles, ROLE_NUM, argc, argv);
 	if (geteuid() != 0)
 		return 77; /* meson's "skipped": roles need root to give it up */
 	signal(SIGPIPE, SIG_IGN);

@@ -2,12 +2,13 @@
  *
  * A message arrives whole and of its size, with the descriptors it may carry, or not at all.
  */
-#include "tunnel/ipc.h"
+#include "privsep/ipc.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,7 +20,7 @@ static int ends[2];
 static int setup(void **state)
 {
 	(void)state;
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
+	return ipc_pair(ends);
 }
 
 static int teardown(void **state)
@@ -103,6 +104,20 @@ static void a_slow_receiver_is_told_of(void **state)
 	assert_int_equal(r, -EAGAIN);
 	assert_int_equal(ipc_receive(ends[1], message, LEN), 0);
 	assert_int_equal(ipc_try_send(ends[0], message, LEN), 0);
+}
+
+static void waiting_has_a_limit(void **state)
+{
+	uint8_t message[LEN] = {0};
+	int r = 0;
+
+	(void)state;
+	assert_int_equal(ipc_limit_waiting(ends[0], 1), 0);
+	assert_int_equal(ipc_receive(ends[0], message, LEN), -EAGAIN);
+	for (int i = 0; i < 100000 && r == 0; i++)
+		r = ipc_send(ends[0], message, LEN);
+	assert_int_equal(r, -EAGAIN);
+	assert_int_equal(ipc_limit_waiting(-1, 1), -EBADF);
 }
 
 /* The lowest free descriptor number: unchanged when none was left open. */
@@ -190,6 +205,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(messages_keep_their_borders, setup, teardown),
 		cmocka_unit_test(the_end_is_told),
 		cmocka_unit_test_setup_teardown(a_slow_receiver_is_told_of, setup, teardown),
+		cmocka_unit_test_setup_teardown(waiting_has_a_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			descriptors_arrive_where_they_are_accepted, setup, teardown),
 		cmocka_unit_test_setup_teardown(

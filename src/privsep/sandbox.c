@@ -2,7 +2,7 @@
  *
  * Giving up rights. The order matters: each step needs what a later one takes away.
  */
-#include "tunnel/sandbox.h"
+#include "privsep/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,21 +12,22 @@
 #include <pwd.h>
 #include <seccomp.h>
 #include <signal.h>
-#include <stddef.h>
-#include <sys/ioctl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "privsep/role.h"
 
 #define EMPTY_ROOT_PARENT "/run/adit"
 #define EMPTY_ROOT EMPTY_ROOT_PARENT "/empty"
+#define NOBODY 65534U
 
 #if defined(__has_feature)
 #define HAS_FEATURE(feature) __has_feature(feature)
@@ -41,31 +42,12 @@ enum { WITH_FILTERS = 0 };
 enum { WITH_FILTERS = 1 };
 #endif
 
-/* Newer architectures have only the call with a directory. */
-#ifdef __NR_unlink
-#define REMOVE_FILE_CALL SCMP_SYS(unlink)
-#else
-#define REMOVE_FILE_CALL SCMP_SYS(unlinkat)
-#endif
-
-/* Memory, messages to the neighbours and to stderr, waiting, ending. */
-static const int common_calls[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(sendmsg),
+/* The least: memory, messages to the neighbours and to stderr, waiting, ending. */
+static const int least_calls[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(sendmsg),
 	SCMP_SYS(recvmsg), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(brk), SCMP_SYS(munmap),
 	SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(clock_gettime),
 	SCMP_SYS(getrandom), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn), SCMP_SYS(exit),
 	SCMP_SYS(exit_group)};
-
-static const int engine_calls[] = {SCMP_SYS(timerfd_settime)};
-
-static const int datapath_calls[] = {
-	SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(close)};
-
-/* The monitor opens and configures sockets, serves its clients, reaps children, cleans up; getpid
- * is libmnl's, when a namespace gets its first id. What it may do with socket and ioctl is limited
- * below. */
-static const int monitor_calls[] = {SCMP_SYS(bind), SCMP_SYS(getsockname), SCMP_SYS(setsockopt),
-	SCMP_SYS(getsockopt), SCMP_SYS(accept4), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
-	SCMP_SYS(close), SCMP_SYS(wait4), SCMP_SYS(writev), SCMP_SYS(getpid), REMOVE_FILE_CALL};
 
 static void must(int result, const char *what)
 {
@@ -102,37 +84,26 @@ static int allow(scmp_filter_ctx filter, const int *calls, size_t num_calls)
 	return r;
 }
 
-/* Sockets for packets and for if_nametoindex (a scope in an endpoint), and its one ioctl. */
-static int allow_monitor(scmp_filter_ctx filter)
+static int allow_all_of(scmp_filter_ctx filter, const struct sandbox *sandbox)
 {
-	static const uint64_t families[] = {AF_UNIX, AF_INET, AF_INET6};
-	int r = seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFINDEX, 0));
+	int r = allow(filter, least_calls, ARRAY_SIZE(least_calls));
 
-	for (size_t i = 0; i < ARRAY_SIZE(families) && r == 0; i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			SCMP_A0(SCMP_CMP_EQ, families[i], 0));
-	return r == 0 ? allow(filter, monitor_calls, ARRAY_SIZE(monitor_calls)) : r;
-}
+	if (r == 0)
+		r = allow(filter, sandbox->calls, sandbox->num_calls);
+	for (size_t i = 0; i < sandbox->num_exceptions && r == 0; i++) {
+		const struct sandbox_exception *e = &sandbox->exceptions[i];
 
-static int allow_role(scmp_filter_ctx filter, enum role role)
-{
-	switch (role) {
-	case ROLE_ENGINE:
-		return allow(filter, engine_calls, ARRAY_SIZE(engine_calls));
-	case ROLE_DATAPATH:
-		return allow(filter, datapath_calls, ARRAY_SIZE(datapath_calls));
-	case ROLE_MONITOR:
-		return allow_monitor(filter);
-	case ROLE_VAULT:
-	case ROLE_NUM:
-		break;
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, e->call, 1,
+			SCMP_CMP(e->argument, SCMP_CMP_EQ, e->value, 0));
 	}
-	return 0;
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	return r;
 }
 
 /* Any other system call kills the process; so does memory that is to be executable. */
-static void limit_system_calls(enum role role)
+static void limit_system_calls(const struct sandbox *sandbox)
 {
 	scmp_filter_ctx filter;
 	int r;
@@ -142,12 +113,7 @@ static void limit_system_calls(enum role role)
 	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!filter)
 		role_fail("seccomp", -ENOMEM);
-	r = allow(filter, common_calls, ARRAY_SIZE(common_calls));
-	if (r == 0)
-		r = allow_role(filter, role);
-	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	r = allow_all_of(filter, sandbox);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
@@ -155,9 +121,8 @@ static void limit_system_calls(enum role role)
 		role_fail("seccomp", r);
 }
 
-/* No file of any kind, where the kernel has Landlock; the empty root alone elsewhere. If removable
- * is given, files in that directory may be removed. */
-static void deny_files(const char *removable)
+/* No file of any kind, where the kernel has Landlock; the empty root alone elsewhere. */
+static void deny_files(const char *removable_dir)
 {
 	const struct landlock_ruleset_attr attr = {
 		.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
@@ -168,9 +133,9 @@ static void deny_files(const char *removable)
 		log_debug("no Landlock");
 		return;
 	}
-	if (removable) {
-		rule.parent_fd = open(removable, O_PATH | O_CLOEXEC);
-		must(rule.parent_fd, removable);
+	if (removable_dir) {
+		rule.parent_fd = open(removable_dir, O_PATH | O_CLOEXEC);
+		must(rule.parent_fd, removable_dir);
 		must((int)syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0),
 			"Landlock");
 		close(rule.parent_fd);
@@ -211,49 +176,46 @@ static void forbid_dumps(void)
 	must(prctl(PR_SET_DUMPABLE, 0), "PR_SET_DUMPABLE");
 }
 
-static void drop_user(const struct sandbox_user *user)
+static void drop_user(void)
 {
+	const char *text = getenv(SANDBOX_ENV_USER);
+	uid_t uid = NOBODY;
+	gid_t gid = NOBODY;
+
+	if (text)
+		sscanf(text, "%u:%u", &uid, &gid);
 	if (WITH_FILTERS) {
 		must(chroot(EMPTY_ROOT), "chroot " EMPTY_ROOT);
 		must(chdir("/"), "chdir");
 	}
 	must(setgroups(0, NULL), "setgroups");
-	must(setresgid(user->gid, user->gid, user->gid), "setresgid");
-	must(setresuid(user->uid, user->uid, user->uid), "setresuid");
+	must(setresgid(gid, gid, gid), "setresgid");
+	must(setresuid(uid, uid, uid), "setresuid");
+	must(prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG"); /* cleared by the change */
 }
 
-struct sandbox_user sandbox_find_user(void)
+void sandbox_choose_user(void)
 {
 	const struct passwd *user = getpwnam("adit");
+	char text[32];
 
 	if (!user)
 		user = getpwnam("nobody");
-	if (!user || user->pw_uid == 0)
-		return (struct sandbox_user){65534, 65534};
-	return (struct sandbox_user){user->pw_uid, user->pw_gid};
+	if (user && user->pw_uid != 0)
+		snprintf(text, sizeof(text), "%u:%u", user->pw_uid, user->pw_gid);
+	else
+		snprintf(text, sizeof(text), "%u:%u", NOBODY, NOBODY);
+	setenv(SANDBOX_ENV_USER, text, 1);
 }
 
-void sandbox_enter(enum role role)
-{
-	const struct sandbox_user user = role_user();
-
-	lock_memory();
-	drop_user(&user);
-	/* a change of user clears both */
-	must(prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
-	forbid_dumps();
-	keep_capabilities(0);
-	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
-	deny_files(NULL);
-	limit_system_calls(role);
-}
-
-void sandbox_enter_monitor(const char *uapi_dir)
+void sandbox_enter(const struct sandbox *sandbox)
 {
 	lock_memory();
-	forbid_dumps();
-	keep_capabilities(UINT32_C(1) << CAP_NET_ADMIN);
+	if (!sandbox->keeps_user)
+		drop_user();
+	forbid_dumps(); /* a change of user would allow them again */
+	keep_capabilities(sandbox->capabilities);
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
-	deny_files(uapi_dir);
-	limit_system_calls(ROLE_MONITOR);
+	deny_files(sandbox->removable_dir);
+	limit_system_calls(sandbox);
 }

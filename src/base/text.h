@@ -3,8 +3,8 @@
  * A text buffer that grows. It may hold keys, so its memory is wiped before any of it is given
  * back.
  */
-#ifndef ADIT_CONFIG_TEXT_H
-#define ADIT_CONFIG_TEXT_H
+#ifndef ADIT_BASE_TEXT_H
+#define ADIT_BASE_TEXT_H
 
 #include "base/bytes.h"
 

@@ -2,12 +2,37 @@
  *
  * Messages over SOCK_SEQPACKET. The sockets are blocking; what must not wait says MSG_DONTWAIT.
  */
-#include "tunnel/ipc.h"
+#include "privsep/ipc.h"
 
 #include <errno.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
-#include "tunnel/role.h"
+#include "privsep/role.h"
+
+enum { BUFFER_SIZE = 4 << 20 };
+
+int ipc_pair(int ret_ends[2])
+{
+	const int size = BUFFER_SIZE;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_ends) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++)
+		(void)setsockopt(ret_ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	return 0;
+}
+
+int ipc_limit_waiting(int fd, int seconds)
+{
+	const struct timeval limit = {.tv_sec = seconds};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
+		return -errno;
+	return 0;
+}
 
 static int send_message(
 	int fd, const void *message, size_t len, const int *fds, size_t num_fds, int flags)
@@ -51,20 +76,16 @@ int ipc_try_send(int fd, const void *message, size_t len)
 	return send_message(fd, message, len, NULL, 0, MSG_DONTWAIT);
 }
 
-/* Returns the number of descriptors taken out, at most 2. */
-static size_t take_fds(struct msghdr *msg, int fds[2])
+/* Take out the descriptors there are, at most 2; fds stays as it is beyond them. */
+static void take_fds(struct msghdr *msg, int fds[2])
 {
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
-	size_t num = 0;
 
-	fds[0] = fds[1] = -1;
 	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
-		num = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		if (num > 2)
-			num = 2;
-		memcpy(fds, CMSG_DATA(cmsg), num * sizeof(int));
+		size_t len = cmsg->cmsg_len - CMSG_LEN(0);
+
+		memcpy(fds, CMSG_DATA(cmsg), len < 2 * sizeof(int) ? len : 2 * sizeof(int));
 	}
-	return num;
 }
 
 static int receive_message(int fd, void *message, size_t len, int ret_fds[2], int flags)

@@ -1,54 +1,40 @@
 /* SPDX-License-Identifier: MIT
  *
- * The UAPI socket. Requests are read whole, parsed whole, then applied; everything buffered may
- * hold keys and is wiped.
+ * A server of requests on a unix socket. It keeps what a client sends until the caller can answer,
+ * and the answer until the client reads it.
  */
-#include "tunnel/uapi_server.h"
+#include "net/local_server.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "config/uapi.h"
 
 enum { READ_SIZE = 65536 };
 
 struct client {
 	int fd;		 /* owned; -1: free */
-	struct text in;	 /* what is read and not yet handled */
-	size_t scan;	 /* how far uapi_find_request has looked */
+	struct text in;	 /* what is read and not yet answered */
+	size_t scan;	 /* the caller's: how far it has looked */
 	struct text out; /* replies */
 	size_t out_done; /* bytes of out that are written */
 	uint64_t served; /* when it was last served: the server's count */
 	bool more;	 /* there may be another request in `in` */
 };
 
-struct uapi_server {
+struct local_server {
 	int listen_fd, inotify_fd; /* owned */
-	char name[IFNAMSIZ + 8];   /* of the file in UAPI_DIR */
+	struct sockaddr_un addr;
+	const char *name; /* the last part of addr */
 	uint64_t num_served;
-	struct client clients[UAPI_MAX_CLIENTS];
+	struct client clients[LOCAL_SERVER_MAX_CLIENTS];
 };
-
-static struct sockaddr_un server_address(const char *ifname)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), UAPI_DIR "/%s.sock", ifname);
-	return addr;
-}
-
-void uapi_server_remove(const char *ifname)
-{
-	struct sockaddr_un addr = server_address(ifname);
-
-	unlink(addr.sun_path);
-}
 
 /* Whether a process answers on this address. */
 static bool is_served(const struct sockaddr_un *addr)
@@ -64,23 +50,22 @@ static bool is_served(const struct sockaddr_un *addr)
 }
 
 /* Returns the listening socket or a negative errno. */
-static int listen_on(const char *ifname)
+static int listen_on(const char *dir, const struct sockaddr_un *addr)
 {
-	struct sockaddr_un addr = server_address(ifname);
 	int fd, r = 0;
 	mode_t mask;
 
-	if (mkdir(UAPI_DIR, 0755) < 0 && errno != EEXIST)
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return -errno;
-	if (is_served(&addr))
+	if (is_served(addr))
 		return -EADDRINUSE;
-	unlink(addr.sun_path);
+	unlink(addr->sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	mask = umask(0077);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-		listen(fd, UAPI_MAX_CLIENTS) < 0)
+	if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ||
+		listen(fd, LOCAL_SERVER_MAX_CLIENTS) < 0)
 		r = -errno;
 	umask(mask);
 	if (r < 0) {
@@ -98,29 +83,35 @@ static bool is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
 }
 
-int uapi_server_new(const char *ifname, int listen_fd, struct uapi_server **ret_server)
+int local_server_new(
+	const char *dir, const char *name, int listen_fd, struct local_server **ret_server)
 {
-	struct uapi_server *server;
-	int r;
+	struct local_server *server;
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int len = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s", dir, name);
 
+	if (len < 0 || (size_t)len >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
 	if (listen_fd >= 0 && !is_listening(listen_fd))
 		return -ENOTSOCK;
 	server = calloc(1, sizeof(*server));
 	if (!server)
 		return -ENOMEM;
-	for (int i = 0; i < UAPI_MAX_CLIENTS; i++)
-		server->clients[i].fd = -1;
-	snprintf(server->name, sizeof(server->name), "%s.sock", ifname);
-	server->listen_fd = listen_fd >= 0 ? listen_fd : listen_on(ifname);
+	server->listen_fd = listen_fd >= 0 ? listen_fd : listen_on(dir, &addr);
 	if (server->listen_fd < 0) {
-		r = server->listen_fd;
+		int r = server->listen_fd;
+
 		free(server);
 		return r;
 	}
+	server->addr = addr;
+	server->name = strrchr(server->addr.sun_path, '/') + 1;
+	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++)
+		server->clients[i].fd = -1;
 	server->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (server->inotify_fd < 0 ||
-		inotify_add_watch(server->inotify_fd, UAPI_DIR, IN_DELETE | IN_MOVED_FROM) < 0)
-		log_debug("cannot watch " UAPI_DIR ": %m");
+		inotify_add_watch(server->inotify_fd, dir, IN_DELETE | IN_MOVED_FROM) < 0)
+		log_debug("cannot watch %s: %m", dir);
 	*ret_server = server;
 	return 0;
 }
@@ -133,65 +124,29 @@ static void client_close(struct client *client)
 	*client = (struct client){.fd = -1};
 }
 
-void uapi_server_free(struct uapi_server *server)
+void local_server_free(struct local_server *server)
 {
-	char path[sizeof(UAPI_DIR) + sizeof(server->name)];
-
 	if (!server)
 		return;
-	for (int i = 0; i < UAPI_MAX_CLIENTS; i++) {
+	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
 		if (server->clients[i].fd >= 0)
 			client_close(&server->clients[i]);
 	}
-	snprintf(path, sizeof(path), UAPI_DIR "/%s", server->name);
-	unlink(path);
+	unlink(server->addr.sun_path);
 	close(server->listen_fd);
 	close(server->inotify_fd);
 	free(server);
 }
 
-/* --- requests -------------------------------------------------------- */
-
-static void answer_get(struct client *client, struct settings *settings)
+/* Have one request answered if it is complete. Returns false when what the client says cannot
+ * become a request. */
+static bool answer_one(struct client *client, local_server_answer *answer, void *ctx)
 {
-	struct config config = {0};
-	int r = settings_collect(settings, &config);
-
-	if (r < 0)
-		uapi_write_errno(&client->out, r);
-	else
-		uapi_write_get_reply(&client->out, &config);
-	config_deinit(&config);
-}
-
-static void answer_set(struct client *client, size_t len, struct settings *settings)
-{
-	struct config config = {0};
-	unsigned line;
-	int r = uapi_parse_set(client->in.data, len, &config, &line);
-
-	if (r < 0)
-		log_error("UAPI: line %u of a set request: %s", line, strerror(-r));
-	else
-		r = settings_apply(settings, &config);
-	uapi_write_errno(&client->out, r);
-	config_deinit(&config);
-}
-
-/* Answer one request if it is complete. Returns false when what the client says cannot become a
- * request. */
-static bool answer(struct client *client, struct settings *settings)
-{
-	enum uapi_operation operation;
-	ssize_t len = uapi_find_request(client->in.data, client->in.len, &client->scan, &operation);
+	ssize_t len = answer(ctx, client->in.data, client->in.len, &client->scan, &client->out);
 
 	client->more = false;
 	if (len <= 0)
 		return len == 0;
-	if (operation == UAPI_GET)
-		answer_get(client, settings);
-	else
-		answer_set(client, (size_t)len, settings);
 	client->in.len -= (size_t)len;
 	memmove(client->in.data, client->in.data + len, client->in.len);
 	wipe(client->in.data + client->in.len, (size_t)len);
@@ -199,8 +154,6 @@ static bool answer(struct client *client, struct settings *settings)
 	client->more = client->in.len > 0;
 	return true;
 }
-
-/* --- clients --------------------------------------------------------- */
 
 /* Returns false when the client is done with. */
 static bool write_out(struct client *client)
@@ -232,7 +185,8 @@ static bool read_in(struct client *client)
 	return n > 0 && !client->in.failed;
 }
 
-static void client_dispatch(struct client *client, struct settings *settings, short revents)
+static void client_dispatch(
+	struct client *client, local_server_answer *answer, void *ctx, short revents)
 {
 	bool alive = true;
 
@@ -241,18 +195,18 @@ static void client_dispatch(struct client *client, struct settings *settings, sh
 	/* One request a turn, and the next when the reply is on its way: a client keeps us neither
 	 * from the others nor in memory. */
 	if (alive && write_out(client) && client->out.len == 0)
-		alive = answer(client, settings);
+		alive = answer_one(client, answer, ctx);
 	if (!alive || client->out.failed || !write_out(client))
 		client_close(client);
 }
 
 /* A free place, or that of the client that has been silent for longest: connections that somebody
  * forgot to close must not keep an administrator out. */
-static struct client *place_for_client(struct uapi_server *server)
+static struct client *place_for_client(struct local_server *server)
 {
 	struct client *silent = &server->clients[0];
 
-	for (int i = 0; i < UAPI_MAX_CLIENTS; i++) {
+	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
 		struct client *client = &server->clients[i];
 
 		if (client->fd < 0)
@@ -264,7 +218,7 @@ static struct client *place_for_client(struct uapi_server *server)
 	return silent;
 }
 
-static void accept_client(struct uapi_server *server)
+static void accept_client(struct local_server *server)
 {
 	int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
@@ -274,7 +228,7 @@ static void accept_client(struct uapi_server *server)
 }
 
 /* Whether the file of our own name was removed. */
-static bool was_removed(const struct uapi_server *server)
+static bool was_removed(const struct local_server *server)
 {
 	char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 	bool removed = false;
@@ -291,13 +245,13 @@ static bool was_removed(const struct uapi_server *server)
 	return removed;
 }
 
-unsigned uapi_server_pollfds(const struct uapi_server *server, struct pollfd *ret_fds)
+unsigned local_server_pollfds(const struct local_server *server, struct pollfd *ret_fds)
 {
 	unsigned num = 0;
 
 	ret_fds[num++] = (struct pollfd){.fd = server->listen_fd, .events = POLLIN};
 	ret_fds[num++] = (struct pollfd){.fd = server->inotify_fd, .events = POLLIN};
-	for (int i = 0; i < UAPI_MAX_CLIENTS; i++) {
+	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
 		const struct client *client = &server->clients[i];
 
 		/* a client that does not read its replies is not read either */
@@ -307,7 +261,7 @@ unsigned uapi_server_pollfds(const struct uapi_server *server, struct pollfd *re
 	return num;
 }
 
-bool uapi_server_dispatch(struct uapi_server *server, struct settings *settings,
+bool local_server_dispatch(struct local_server *server, local_server_answer *answer, void *ctx,
 	const struct pollfd *fds, unsigned num_fds)
 {
 	for (unsigned i = 2; i < num_fds; i++) {
@@ -316,7 +270,7 @@ bool uapi_server_dispatch(struct uapi_server *server, struct settings *settings,
 		if (!fds[i].revents)
 			continue;
 		client->served = ++server->num_served;
-		client_dispatch(client, settings, fds[i].revents);
+		client_dispatch(client, answer, ctx, fds[i].revents);
 	}
 	if (fds[0].revents)
 		accept_client(server);

@@ -2,7 +2,7 @@
  *
  * A text buffer that grows. It never uses realloc, which may leave a copy of a key behind.
  */
-#include "config/text.h"
+#include "base/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a process gives up before it sees its first outside byte.
+ */
+#ifndef ADIT_PRIVSEP_SANDBOX_H
+#define ADIT_PRIVSEP_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Says "uid:gid" to the roles: whom they become. */
+#define SANDBOX_ENV_USER "ADIT_USER"
+
+/* A system call that is allowed with one value of one argument (counted from 0). */
+struct sandbox_exception {
+	int call;
+	unsigned argument;
+	uint64_t value;
+};
+
+/* What a process keeps. All zero is the least: memory, what it has open, messages, time. */
+struct sandbox {
+	bool keeps_user;	   /* stays root, in its root directory, when its parent dies too */
+	uint32_t capabilities;	   /* a mask: 1 << CAP_… */
+	const char *removable_dir; /* where files may be removed; NULL: nowhere */
+	const int *calls;	   /* system calls besides the least, as libseccomp numbers them */
+	size_t num_calls;
+	const struct sandbox_exception *exceptions;
+	size_t num_exceptions;
+};
+
+/* Enter the sandbox: no core dumps and no ptrace, memory locked, an empty root directory, an
+ * unprivileged user, no capabilities, no_new_privs, no files where the kernel has Landlock, any
+ * system call but the given kills, and so does the parent's death; except for what the sandbox
+ * keeps. Ends the process when a step fails that must not. */
+void sandbox_enter(const struct sandbox *sandbox);
+
+/* Choose whom the roles become, and put it into SANDBOX_ENV_USER for them: the user "adit" if the
+ * machine has it, else "nobody". Asks the name service, so it is for a process that waits for
+ * nobody yet. */
+void sandbox_choose_user(void);
+
+/* Make /run/adit/empty, the root directory in the sandbox. Returns 0 or a negative errno. */
+int sandbox_prepare(void);
+
+#endif

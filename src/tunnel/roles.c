@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The roles of a tunnel: names, main functions and rights. Their descriptors are in roles.h.
+ */
+#include "tunnel/roles.h"
+
+#include <linux/capability.h>
+#include <linux/sockios.h>
+#include <seccomp.h>
+
+#include "crypto/aead.h"
+#include "tunnel/ipc.h"
+#include "tunnel/uapi.h"
+
+/* Newer architectures have only the call with a directory. */
+#ifdef __NR_unlink
+#define REMOVE_FILE_CALL SCMP_SYS(unlink)
+#else
+#define REMOVE_FILE_CALL SCMP_SYS(unlinkat)
+#endif
+
+/* The monitor opens and configures sockets, serves its clients, reaps children, cleans up; getpid
+ * is libmnl's, when a namespace gets its first id. */
+static const int monitor_calls[] = {SCMP_SYS(bind), SCMP_SYS(getsockname), SCMP_SYS(setsockopt),
+	SCMP_SYS(getsockopt), SCMP_SYS(accept4), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
+	SCMP_SYS(close), SCMP_SYS(wait4), SCMP_SYS(writev), SCMP_SYS(getpid), REMOVE_FILE_CALL};
+
+/* Sockets for packets and for if_nametoindex (a scope in an endpoint), and its one ioctl. */
+static const struct sandbox_exception monitor_exceptions[] = {{SCMP_SYS(socket), 0, AF_UNIX},
+	{SCMP_SYS(socket), 0, AF_INET}, {SCMP_SYS(socket), 0, AF_INET6},
+	{SCMP_SYS(ioctl), 1, SIOCGIFINDEX}};
+
+static const int engine_calls[] = {SCMP_SYS(timerfd_settime)};
+
+static const int datapath_calls[] = {
+	SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(close)};
+
+const struct role tunnel_roles[ROLE_NUM] = {
+	[ROLE_MONITOR] =
+		{
+			.name = "monitor",
+			.main = monitor_main,
+			.handles_signals = true,
+			.variables = {ROLES_ENV_TUN_FD, ROLES_ENV_UAPI_FD},
+			.sandbox = {.keeps_user = true,
+				.capabilities = UINT32_C(1) << CAP_NET_ADMIN,
+				.removable_dir = UAPI_DIR,
+				.calls = monitor_calls,
+				.num_calls = ARRAY_SIZE(monitor_calls),
+				.exceptions = monitor_exceptions,
+				.num_exceptions = ARRAY_SIZE(monitor_exceptions)},
+		},
+	[ROLE_VAULT] = {.name = "vault", .main = vault_main},
+	[ROLE_ENGINE] = {.name = "engine",
+		.main = engine_main,
+		.sandbox = {.calls = engine_calls, .num_calls = ARRAY_SIZE(engine_calls)}},
+	[ROLE_DATAPATH] = {.name = "datapath",
+		.main = datapath_main,
+		.sandbox = {.calls = datapath_calls, .num_calls = ARRAY_SIZE(datapath_calls)}},
+};
+
+void roles_init_crypto(void)
+{
+	int r = crypto_init();
+
+	if (r < 0)
+		role_fail("libcrypto lacks an algorithm", r);
+}
+
+void roles_enter_sandbox(enum tunnel_role role)
+{
+	const struct ack ready = {ACK_READY};
+
+	sandbox_enter(&tunnel_roles[role].sandbox);
+	ipc_tell(ROLE_FIRST_FD, &ready, sizeof(ready), "monitor");
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The roles of a tunnel: which processes it has and what each is given.
+ */
+#ifndef ADIT_TUNNEL_ROLES_H
+#define ADIT_TUNNEL_ROLES_H
+
+#include "privsep/role.h"
+
+/* Descriptors handed down by a service manager, under the names wireguard-go knows. */
+#define ROLES_ENV_TUN_FD "WG_TUN_FD"
+#define ROLES_ENV_UAPI_FD "WG_UAPI_FD"
+
+enum tunnel_role { ROLE_MONITOR, ROLE_VAULT, ROLE_ENGINE, ROLE_DATAPATH, ROLE_NUM };
+
+extern const struct role tunnel_roles[ROLE_NUM];
+
+/* Where a role finds its descriptors after exec; 0 and 1 are /dev/null, 2 is stderr. */
+enum {
+	MONITOR_FD_READY = ROLE_FIRST_FD, /* to write a byte to once the tunnel is usable */
+	VAULT_FD_MONITOR = ROLE_FIRST_FD,
+	VAULT_FD_ENGINE,
+	ENGINE_FD_MONITOR = ROLE_FIRST_FD,
+	ENGINE_FD_VAULT,
+	ENGINE_FD_DATAPATH,
+	ENGINE_FD_STATUS,
+	DATAPATH_FD_MONITOR = ROLE_FIRST_FD,
+	DATAPATH_FD_ENGINE,
+	DATAPATH_FD_STATUS,
+	DATAPATH_FD_TUN,
+};
+
+/* The exit status by which the datapath says that the TUN device was deleted. */
+enum { ROLE_INTERFACE_GONE = 3 };
+
+/* What each role does after exec. */
+noreturn void monitor_main(const char *ifname);
+noreturn void vault_main(const char *ifname);
+noreturn void engine_main(const char *ifname);
+noreturn void datapath_main(const char *ifname);
+
+/* Ready the cryptography, or end this process. */
+void roles_init_crypto(void);
+
+/* For all but the monitor: enter the sandbox, and tell the monitor that this role is ready. */
+void roles_enter_sandbox(enum tunnel_role role);
+
+#endif

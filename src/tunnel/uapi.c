@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Requests on the UAPI socket.
+ */
+#include "tunnel/uapi.h"
+
+#include <net/if.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "config/uapi.h"
+#include "tunnel/settings.h"
+
+int uapi_server_new(const char *ifname, int listen_fd, struct local_server **ret_server)
+{
+	char name[IFNAMSIZ + 8];
+
+	snprintf(name, sizeof(name), "%s.sock", ifname);
+	return local_server_new(UAPI_DIR, name, listen_fd, ret_server);
+}
+
+void uapi_remove_socket(const char *ifname)
+{
+	char path[sizeof(UAPI_DIR) + IFNAMSIZ + 8];
+
+	snprintf(path, sizeof(path), UAPI_DIR "/%s.sock", ifname);
+	unlink(path);
+}
+
+static void answer_get(struct settings *settings, struct text *reply)
+{
+	struct config config = {0};
+	int r = settings_collect(settings, &config);
+
+	if (r < 0)
+		uapi_write_errno(reply, r);
+	else
+		uapi_write_get_reply(reply, &config);
+	config_deinit(&config);
+}
+
+static void answer_set(struct settings *settings, const char *data, size_t len, struct text *reply)
+{
+	struct config config = {0};
+	unsigned line;
+	int r = uapi_parse_set(data, len, &config, &line);
+
+	if (r < 0)
+		log_error("UAPI: line %u of a set request: %s", line, strerror(-r));
+	else
+		r = settings_apply(settings, &config);
+	uapi_write_errno(reply, r);
+	config_deinit(&config);
+}
+
+ssize_t uapi_answer(void *ctx, const char *data, size_t len, size_t *scan, struct text *reply)
+{
+	enum uapi_operation operation;
+	ssize_t request_len = uapi_find_request(data, len, scan, &operation);
+
+	if (request_len <= 0)
+		return request_len;
+	if (operation == UAPI_GET)
+		answer_get(ctx, reply);
+	else
+		answer_set(ctx, data, (size_t)request_len, reply);
+	return request_len;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The UAPI socket: where it is, and the answers to its requests.
+ */
+#ifndef ADIT_TUNNEL_UAPI_H
+#define ADIT_TUNNEL_UAPI_H
+
+#include "net/local_server.h"
+
+#define UAPI_DIR "/var/run/wireguard"
+
+/* Create the server of ifname's socket, or give it listen_fd (WG_UAPI_FD); see local_server_new. */
+MUST_CHECK int uapi_server_new(const char *ifname, int listen_fd, struct local_server **ret_server);
+
+/* Answer one request; ctx is the struct settings. See local_server_answer. Requests are parsed
+ * whole, then applied. */
+local_server_answer uapi_answer;
+
+/* Remove the socket file of ifname, when its owner could not. */
+void uapi_remove_socket(const char *ifname);
+
+#endif

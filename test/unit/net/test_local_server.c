@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A server that answers each line with the same line: requests whole and in parts, several at once,
+ * clients that go too far, too many clients, and the socket file.
+ */
+#include "net/local_server.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { LINE_MAX_LEN = 100000, WAIT_MS = 10 };
+
+static char dir[] = "/tmp/adit-local-server-XXXXXX";
+static struct local_server *server;
+static size_t num_answers;
+
+static ssize_t answer(void *ctx, const char *data, size_t len, size_t *scan, struct text *reply)
+{
+	const char *end = len > *scan ? memchr(data + *scan, '\n', len - *scan) : NULL;
+
+	assert_ptr_equal(ctx, &num_answers);
+	assert_true(*scan <= len);
+	if (!end) {
+		*scan = len;
+		return len < LINE_MAX_LEN ? 0 : -EMSGSIZE;
+	}
+	num_answers++;
+	text_append(reply, data, (size_t)(end + 1 - data));
+	return end + 1 - data;
+}
+
+/* Serve until nothing happens any more. Returns what the last dispatch did. */
+static bool serve(void)
+{
+	struct pollfd fds[LOCAL_SERVER_MAX_POLLFDS];
+	bool there = true;
+
+	for (int i = 0; i < 1000 && there; i++) {
+		unsigned num = local_server_pollfds(server, fds);
+
+		assert_in_range(num, 2, LOCAL_SERVER_MAX_POLLFDS);
+		if (poll(fds, num, WAIT_MS) == 0)
+			return true;
+		there = local_server_dispatch(server, answer, &num_answers, fds, num);
+	}
+	assert_false(there);
+	return false;
+}
+
+static struct sockaddr_un address(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/x.sock", dir);
+	return addr;
+}
+
+static int new_client(void)
+{
+	struct sockaddr_un addr = address();
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_true(serve());
+	return fd;
+}
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	assert_true(serve());
+}
+
+static void hears(int fd, const char *text)
+{
+	char got[256];
+	ssize_t n = recv(fd, got, sizeof(got), MSG_DONTWAIT);
+
+	assert_int_equal(n, *text ? (ssize_t)strlen(text) : -1);
+	if (n > 0)
+		assert_memory_equal(got, text, (size_t)n);
+}
+
+static void is_sent_away(int fd)
+{
+	char byte;
+
+	assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), 0);
+	close(fd);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	num_answers = 0;
+	return local_server_new(dir, "x.sock", -1, &server);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	local_server_free(server);
+	server = NULL;
+	return 0;
+}
+
+static void requests_are_answered(void **state)
+{
+	int fd = new_client(), other = new_client();
+
+	(void)state;
+	say(fd, "one\n");
+	hears(fd, "one\n");
+	say(fd, "tw");
+	hears(fd, "");
+	say(other, "three\nfour\nfi");
+	hears(other, "three\nfour\n");
+	say(fd, "o\n");
+	hears(fd, "two\n");
+	say(other, "ve\n");
+	hears(other, "five\n");
+	assert_int_equal(num_answers, 5);
+	close(fd);
+	close(other);
+}
+
+static void a_client_that_makes_no_sense_is_sent_away(void **state)
+{
+	static char much[LINE_MAX_LEN + 1];
+	int fd = new_client(), other = new_client();
+
+	(void)state;
+	memset(much, 'x', LINE_MAX_LEN);
+	say(fd, much);
+	is_sent_away(fd);
+	say(other, "still here\n");
+	hears(other, "still here\n");
+	close(other);
+}
+
+/* What waits for a client that does not read stays small: it is not read itself. */
+static void a_client_that_does_not_read_waits(void **state)
+{
+	static char line[60001], got[sizeof(line) - 1];
+	int fd = new_client();
+	size_t sent = 0, received = 0;
+	ssize_t n;
+
+	(void)state;
+	memset(line, 'x', sizeof(line) - 2);
+	line[sizeof(line) - 2] = '\n';
+	while ((n = send(fd, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0 && sent < 100 << 20) {
+		sent += (size_t)n;
+		assert_true(serve());
+	}
+	assert_true(n < 0);
+	assert_true(sent < 10 << 20);
+	while (received < sent - sent % (sizeof(line) - 1) &&
+		(n = recv(fd, got, sizeof(got), MSG_DONTWAIT)) > 0) {
+		received += (size_t)n;
+		assert_true(serve());
+	}
+	assert_int_equal(received, sent - sent % (sizeof(line) - 1));
+	close(fd);
+}
+
+static void the_longest_silent_client_makes_room(void **state)
+{
+	int fds[LOCAL_SERVER_MAX_CLIENTS], extra;
+
+	(void)state;
+	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++)
+		fds[i] = new_client();
+	say(fds[0], "I am busy\n");
+	hears(fds[0], "I am busy\n");
+	extra = new_client();
+	is_sent_away(fds[1]);
+	fds[1] = extra;
+	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
+		say(fds[i], "here\n");
+		hears(fds[i], "here\n");
+		close(fds[i]);
+	}
+}
+
+static void the_file_is_roots_and_its_removal_the_end(void **state)
+{
+	struct sockaddr_un addr = address();
+	struct local_server *second = NULL;
+	char other[sizeof(addr.sun_path)];
+	struct stat status;
+
+	(void)state;
+	assert_int_equal(stat(addr.sun_path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0700);
+	assert_int_equal(local_server_new(dir, "x.sock", -1, &second), -EADDRINUSE);
+	snprintf(other, sizeof(other), "%.90s/y", dir);
+	fclose(fopen(other, "w"));
+	unlink(other);
+	assert_true(serve());
+	unlink(addr.sun_path);
+	assert_false(serve());
+}
+
+static void a_stale_file_is_replaced(void **state)
+{
+	struct sockaddr_un addr = address();
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	close(fd);
+	assert_int_equal(setup(NULL), 0);
+	fd = new_client();
+	say(fd, "x\n");
+	hears(fd, "x\n");
+	close(fd);
+	teardown(NULL);
+	assert_int_equal(access(addr.sun_path, F_OK), -1);
+}
+
+static void a_socket_may_be_handed_down(void **state)
+{
+	struct sockaddr_un addr = address();
+	static char long_name[200];
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), client;
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(local_server_new(dir, "x.sock", fd, &server), -ENOTSOCK);
+	assert_int_equal(local_server_new(dir, "x.sock", 0, &server), -ENOTSOCK);
+	memset(long_name, 'x', sizeof(long_name) - 1);
+	assert_int_equal(local_server_new(dir, long_name, -1, &server), -ENAMETOOLONG);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(local_server_new(dir, "x.sock", fd, &server), 0);
+	client = new_client();
+	say(client, "x\n");
+	hears(client, "x\n");
+	close(client);
+	teardown(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(requests_are_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_client_that_makes_no_sense_is_sent_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_client_that_does_not_read_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_longest_silent_client_makes_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_file_is_roots_and_its_removal_the_end, setup, teardown),
+		cmocka_unit_test(a_stale_file_is_replaced),
+		cmocka_unit_test(a_socket_may_be_handed_down),
+	};
+	int failed;
+
+	if (!mkdtemp(dir))
+		return 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	rmdir(dir);
+	return failed;
+}
