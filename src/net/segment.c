@@ -20,6 +20,7 @@ int segmenter_init(struct segmenter *segmenter, const struct virtio_net_hdr *hea
 		.ip_len = header->csum_start,
 		.segment_size = header->gso_size};
 	unsigned version = len ? packet[0] >> 4 : 0;
+	size_t transport_min;
 
 	switch (header->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
 	case VIRTIO_NET_HDR_GSO_TCPV4:
@@ -33,12 +34,14 @@ int segmenter_init(struct segmenter *segmenter, const struct virtio_net_hdr *hea
 		return -EINVAL;
 	}
 	s.family = version == 4 ? AF_INET : AF_INET6;
+	transport_min = s.protocol == IPPROTO_TCP ? TCP_HEADER_MIN : UDP_HEADER;
 	if (s.segment_size == 0 || (version != 4 && version != 6) ||
-		s.ip_len < (version == 4 ? 20 : 40) || s.ip_len + TCP_HEADER_MIN > len)
+		s.ip_len < (version == 4 ? (packet[0] & 15) * 4u : 40) ||
+		s.ip_len + transport_min > len)
 		return -EINVAL;
 	s.header_len = s.ip_len +
 		       (s.protocol == IPPROTO_UDP ? UDP_HEADER : (packet[s.ip_len + 12] >> 4) * 4u);
-	if (s.header_len < s.ip_len + UDP_HEADER || s.header_len >= len)
+	if (s.header_len < s.ip_len + transport_min || s.header_len >= len)
 		return -EINVAL;
 	*segmenter = s;
 	return 0;
