@@ -9,7 +9,7 @@
 
 #include <openssl/evp.h>
 
-#include "base/bytes.h"
+#include "crypto/aead.h"
 
 struct crypto_contexts {
 	EVP_CIPHER_CTX *seal, *open; /* ChaCha20-Poly1305, one a direction */
@@ -26,6 +26,12 @@ const struct crypto_contexts *crypto_contexts(void);
 /* Abort unless a call to libcrypto returned success where only a lack of memory or a mistake of
  * ours makes it fail: to go on would mean to send what is not encrypted. */
 void crypto_check(int result);
+
+/* The vector kernels of aead_seal_many and aead_open_many, for up to AEAD_MANY_MAX jobs. */
+enum { AEAD_MANY_MAX = 64 };
+bool aead_avx512_is_available(void);
+void aead_avx512_seal(struct aead_job *jobs, unsigned num);
+void aead_avx512_open(struct aead_job *jobs, unsigned num);
 
 /* Overwrite the stack below the caller's frame, where libcrypto's functions leave their locals:
  * BLAKE2s, for one, its output. */

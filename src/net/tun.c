@@ -20,15 +20,17 @@ enum { VNET_HDR_LEN = sizeof(struct virtio_net_hdr) };
 static_assert(
 	VNET_HDR_LEN == 10 && VNET_HDR_LEN <= (int)PACKET_HEADROOM, "fits before each packet");
 
-/* Try the offloads, and leave them off. */
-static int probe_offloads(int fd, struct tun_features *ret_features)
+/* Switch on what offloads the kernel grants. */
+static int set_offloads(int fd, struct tun_features *ret_features)
 {
 	const unsigned long tso = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
 	struct tun_features features = {0};
 
-	features.tso = ioctl(fd, TUNSETOFFLOAD, tso) == 0;
-	features.uso = features.tso && ioctl(fd, TUNSETOFFLOAD, tso | TUN_F_USO4 | TUN_F_USO6) == 0;
-	if (ioctl(fd, TUNSETOFFLOAD, 0UL) < 0)
+	if (ioctl(fd, TUNSETOFFLOAD, tso | TUN_F_USO4 | TUN_F_USO6) == 0)
+		features.tso = features.uso = true;
+	else if (ioctl(fd, TUNSETOFFLOAD, tso) == 0)
+		features.tso = true;
+	else if (ioctl(fd, TUNSETOFFLOAD, 0UL) < 0)
 		return -errno;
 	*ret_features = features;
 	return 0;
@@ -65,7 +67,7 @@ int tun_create(const char *name, struct tun_features *ret_features)
 		return -errno;
 	r = set_interface(fd, name);
 	if (r == 0)
-		r = probe_offloads(fd, ret_features);
+		r = set_offloads(fd, ret_features);
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -93,96 +95,12 @@ int tun_adopt(
 	if (vnet_hdr) {
 		if (ioctl(fd, TUNSETVNETHDRSZ, &header_len) < 0)
 			return -errno;
-		r = probe_offloads(fd, &features);
+		r = set_offloads(fd, &features);
 		if (r < 0)
 			return r;
 	}
 	memcpy(ret_name, request.ifr_name, IFNAMSIZ);
 	*ret_vnet_hdr = vnet_hdr;
 	*ret_features = features;
-	return 0;
-}
-
-/* Finish the Internet checksum that begins at csum_start; its field holds the sum of the pseudo
- * header. Returns whether the offsets lie in the packet. */
-static bool complete_checksum(uint8_t *data, size_t len, const struct virtio_net_hdr *header)
-{
-	size_t start = header->csum_start, field = start + header->csum_offset;
-	uint64_t sum = 0;
-	size_t i;
-
-	if (start >= len || field + 2 > len)
-		return false;
-	for (i = start; i + 1 < len; i += 2)
-		sum += load_be16(data + i);
-	if (i < len)
-		sum += (uint64_t)data[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	/* Zero says "no checksum" in UDP; both zeros are the same number elsewhere. */
-	store_be16(data + field, sum == 0xffff ? 0xffff : (uint16_t)~sum);
-	return true;
-}
-
-/* Whether the packet can go on as one whole packet. A device that was adopted may still queue
- * packets from a time when it had offloads. */
-static bool finish_packet(const struct virtio_net_hdr *header, uint8_t *data, size_t len)
-{
-	if (header->gso_type != VIRTIO_NET_HDR_GSO_NONE)
-		return false;
-	return !(header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) ||
-	       complete_checksum(data, len, header);
-}
-
-int tun_read(const struct tun *tun, uint8_t (*buffers)[PACKET_BUF], unsigned max,
-	struct batch *ret_batch)
-{
-	const size_t header_len = tun->vnet_hdr ? VNET_HDR_LEN : 0;
-
-	assert(max <= BATCH_MAX);
-	ret_batch->num = 0;
-	for (unsigned i = 0; i < max; i++) {
-		uint8_t *data = buffers[ret_batch->num] + PACKET_HEADROOM;
-		struct virtio_net_hdr header = {0};
-		ssize_t n = read(tun->fd, data - header_len, header_len + PACKET_MAX);
-
-		if (n < 0 && errno == EAGAIN)
-			break;
-		if (n < 0 && (errno == EINTR || errno == EINVAL))
-			continue; /* EINVAL: that packet had no virtio_net_hdr, and is lost */
-		if (n < 0) {
-			if (ret_batch->num > 0)
-				break; /* the next call meets the error again */
-			return -errno;
-		}
-		if ((size_t)n <= header_len)
-			continue;
-		memcpy(&header, data - header_len, header_len);
-		if (!finish_packet(&header, data, (size_t)n - header_len))
-			continue;
-		ret_batch->packets[ret_batch->num++] =
-			(struct packet){.data = data, .len = (uint32_t)((size_t)n - header_len)};
-	}
-	return 0;
-}
-
-int tun_write(const struct tun *tun, const struct batch *batch, unsigned *ret_failed)
-{
-	const size_t header_len = tun->vnet_hdr ? VNET_HDR_LEN : 0;
-	unsigned failed = 0;
-
-	for (unsigned i = 0; i < batch->num; i++) {
-		const struct packet *packet = &batch->packets[i];
-		uint8_t *start = packet->data - header_len;
-
-		memset(start, 0, header_len);
-		if (write(tun->fd, start, header_len + packet->len) >= 0)
-			continue;
-		if (errno == EBADFD)
-			return -EBADFD;
-		failed++;
-	}
-	if (ret_failed != NULL)
-		*ret_failed = failed;
 	return 0;
 }

@@ -10,8 +10,8 @@
 
 #include "base/packet.h"
 
-/* What TUNSETOFFLOAD granted when it was tried. All offloads are then left off as long as the
- * data path does not segment. */
+/* What TUNSETOFFLOAD granted when it was tried (TUN_F_* bits this kernel takes): packets the kernel
+ * leaves to us to segment, and takes from us coalesced. */
 struct tun_features {
 	bool tso; /* TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 */
 	bool uso; /* these and TUN_F_USO4 | TUN_F_USO6 (Linux 6.2) */
@@ -35,19 +35,28 @@ MUST_CHECK int tun_adopt(
 struct tun {
 	int fd;	       /* borrowed */
 	bool vnet_hdr; /* each packet is preceded by a struct virtio_net_hdr */
+	struct tun_features features;
 };
 
-/* Read up to max (<= BATCH_MAX) packets without blocking, each into its own buffer of the array
- * `buffers`, PACKET_HEADROOM bytes from its start. Fills ret_batch (tos 0, endpoint NULL).
- * Checksums the kernel left open are completed. Returns 0, or a negative errno, -EBADFD when the
- * device is gone. num < max does not mean that the queue is empty: packets that cannot be used
- * are dropped on the way. */
-MUST_CHECK int tun_read(const struct tun *tun, uint8_t (*buffers)[PACKET_BUF], unsigned max,
-	struct batch *ret_batch);
+/* What tun_read keeps between calls: room for one packet as the kernel hands it over, and for the
+ * packets of a batch. Touched as used; one a worker. */
+struct tun_reader;
+struct tun_reader *tun_reader_new(void); /* NULL: out of memory */
+void tun_reader_free(struct tun_reader *reader);
 
-/* Write all packets of a batch, in order; overwrites up to 10 bytes before each packet. A packet
- * the kernel refuses (interface down, malformed) is skipped. Returns 0, or -EBADFD when the device
- * is gone; *ret_failed (may be NULL) is the number skipped. */
-MUST_CHECK int tun_write(const struct tun *tun, const struct batch *batch, unsigned *ret_failed);
+/* Read without blocking until the batch is full, or nothing is left. Packets the kernel left to be
+ * segmented are, and checksums it left open are completed. Fills ret_batch (tos 0, endpoint NULL);
+ * the packets live in the reader until the next call, each with PACKET_HEADROOM and
+ * PACKET_TAILROOM. Returns 0, or a negative errno, -EBADFD when the device is gone. */
+MUST_CHECK int tun_read(const struct tun *tun, struct tun_reader *reader, struct batch *ret_batch);
+
+/* Whether segments of a packet already read wait for the next call. */
+bool tun_reader_has_more(const struct tun_reader *reader);
+
+/* Write all packets of a batch, coalescing runs of a flow where the kernel takes them; overwrites
+ * headers and up to 10 bytes before each packet. A packet the kernel refuses (interface down,
+ * malformed) is skipped. Returns 0, or -EBADFD when the device is gone; *ret_failed (may be NULL)
+ * is the number skipped. */
+MUST_CHECK int tun_write(struct tun *tun, const struct batch *batch, unsigned *ret_failed);
 
 #endif

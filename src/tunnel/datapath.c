@@ -17,14 +17,14 @@
 #include "tunnel/roles.h"
 #include "tunnel/status_map.h"
 
-enum { TUN_READ_MAX = 64, MAX_ROUNDS = 4, MAX_REQUESTS = 256 };
+enum { MAX_ROUNDS = 4, MAX_REQUESTS = 256 };
 
 struct datapath {
 	struct transport *transport;
 	struct tun tun;
 	struct udp_pair udp;
 	struct udp_receiver *receiver;
-	uint8_t (*buffers)[PACKET_BUF]; /* TUN_READ_MAX, touched as used */
+	struct tun_reader *reader;
 	struct batch batch;
 	struct status_page *page;
 };
@@ -232,7 +232,7 @@ static void serve_monitor(void)
 /* Returns whether there was anything. */
 static bool pump_tun(void)
 {
-	int r = tun_read(&dp.tun, dp.buffers, TUN_READ_MAX, &dp.batch);
+	int r = tun_read(&dp.tun, dp.reader, &dp.batch);
 
 	if (r == -EBADFD)
 		_exit(ROLE_INTERFACE_GONE);
@@ -274,13 +274,14 @@ static noreturn void run(void)
 
 		fds[3].fd = dp.udp.fd4;
 		fds[4].fd = dp.udp.fd6;
-		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+		if (poll(fds, ARRAY_SIZE(fds), tun_reader_has_more(dp.reader) ? 0 : -1) < 0 &&
+			errno != EINTR)
 			role_fail("poll", -errno);
 		if (fds[0].revents)
 			serve_monitor();
 		if (fds[1].revents)
 			serve_engine();
-		tun = fds[2].revents;
+		tun = fds[2].revents || tun_reader_has_more(dp.reader);
 		ipv4 = fds[3].revents && fds[3].fd == dp.udp.fd4;
 		ipv6 = fds[4].revents && fds[4].fd == dp.udp.fd6;
 		/* in turns while there is work, but the neighbours are not forgotten */
@@ -296,20 +297,19 @@ void datapath_main(const char *ifname)
 {
 	const struct transport_ops ops = {
 		.send = send_datagrams, .deliver = deliver_packets, .emit = emit};
-	struct tun_features features;
 	char name[IFNAMSIZ];
 	int r;
 
 	(void)ifname;
 	dp.tun.fd = DATAPATH_FD_TUN;
 	dp.udp = (struct udp_pair){.fd4 = -1, .fd6 = -1};
-	r = tun_adopt(DATAPATH_FD_TUN, name, &dp.tun.vnet_hdr, &features);
+	r = tun_adopt(DATAPATH_FD_TUN, name, &dp.tun.vnet_hdr, &dp.tun.features);
 	if (r < 0)
 		role_fail("TUN device", r);
 	dp.page = status_map(DATAPATH_FD_STATUS);
-	dp.buffers = calloc(TUN_READ_MAX, PACKET_BUF);
+	dp.reader = tun_reader_new();
 	dp.receiver = udp_receiver_new();
-	if (!dp.page || !dp.buffers || !dp.receiver)
+	if (!dp.page || !dp.reader || !dp.receiver)
 		role_fail("cannot start", -ENOMEM);
 	roles_init_crypto();
 	dp.transport = transport_new(&ops, dp.page);

@@ -15,7 +15,7 @@
 
 #include "netns.h"
 
-static uint8_t buffers[BATCH_MAX][PACKET_BUF];
+static struct tun_reader *reader;
 static struct tun_features features;
 
 static struct tun create_up(void)
@@ -37,10 +37,12 @@ static struct packet read_ipv4(const struct tun *tun, uint8_t protocol)
 		struct pollfd pollfd = {.fd = tun->fd, .events = POLLIN};
 
 		assert_int_equal(poll(&pollfd, 1, 1000), 1);
-		assert_int_equal(tun_read(tun, buffers, 1, &batch), 0);
-		if (batch.num == 1 && batch.packets[0].data[0] >> 4 == 4 &&
-			batch.packets[0].data[9] == protocol)
-			return batch.packets[0];
+		assert_int_equal(tun_read(tun, reader, &batch), 0);
+		for (unsigned k = 0; k < batch.num; k++) {
+			if (batch.packets[k].data[0] >> 4 == 4 &&
+				batch.packets[k].data[9] == protocol)
+				return batch.packets[k];
+		}
 	}
 	fail_msg("no such packet");
 	return (struct packet){0};
@@ -213,7 +215,6 @@ static void round_trip(struct tun tun, size_t len)
 	assert_int_equal(sendto(fd, data, len, 0, (struct sockaddr *)&to, sizeof(to)), len);
 	batch.packets[0] = read_ipv4(&tun, IPPROTO_UDP);
 	assert_int_equal(batch.packets[0].len, len + 28);
-	assert_ptr_equal(batch.packets[0].data, buffers[0] + PACKET_HEADROOM);
 	assert_null(batch.packets[0].endpoint);
 	assert_true(has_udp_checksum(&batch.packets[0]));
 	reflect(&batch.packets[0]);
@@ -269,24 +270,23 @@ static void test_batch(void **state)
 	for (uint32_t i = 0; i < 200; i++)
 		send_udp("10.8.0.2", &i, sizeof(i));
 	do {
-		assert_int_equal(tun_read(&tun, buffers, 60, &batch), 0);
-		assert_true(batch.num <= 60);
+		assert_int_equal(tun_read(&tun, reader, &batch), 0);
+		assert_true(batch.num <= BATCH_MAX);
 		for (unsigned i = 0; i < batch.num; i++, total++) {
 			assert_int_equal(batch.packets[i].len, 32);
 			assert_int_equal(load_le32(batch.packets[i].data + 28), total);
-			assert_ptr_equal(batch.packets[i].data, buffers[i] + PACKET_HEADROOM);
 		}
 	} while (batch.num > 0);
 	assert_int_equal(total, 200);
 	close(tun.fd);
 }
 
-/* A checksum left open (by the maker of an adopted device) is completed, odd lengths too; a
- * packet for a segmenter we do not have is dropped. */
-static void test_leftover_offloads(void **state)
+/* A checksum left open is completed, odd lengths too; what the kernel leaves to be segmented is. */
+static void test_offloads(void **state)
 {
 	static const uint8_t data[33] = {1, 2, 3, 0xff, 0xfe, 9, [32] = 0xee};
-	struct batch batch = {.num = 9};
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(7)};
+	struct batch batch;
 	struct tun tun;
 	int fd, segment = 10;
 
@@ -294,7 +294,6 @@ static void test_leftover_offloads(void **state)
 	NETNS_OR_SKIP();
 	assert_true(shell("sysctl -qw net.ipv6.conf.default.disable_ipv6=1"));
 	tun = create_up();
-	assert_int_equal(ioctl(tun.fd, TUNSETOFFLOAD, (unsigned long)TUN_F_CSUM), 0);
 	for (size_t len = 0; len <= sizeof(data); len++) {
 		struct packet packet;
 
@@ -304,21 +303,58 @@ static void test_leftover_offloads(void **state)
 		assert_true(has_udp_checksum(&packet));
 	}
 	if (features.uso) {
-		struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(7)};
-
-		assert_int_equal(ioctl(tun.fd, TUNSETOFFLOAD,
-					 (unsigned long)(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 |
-							 0x60 /* TUN_F_USO4, TUN_F_USO6 */)),
-			0);
 		assert_int_equal(inet_pton(AF_INET, "10.8.0.2", &to.sin_addr), 1);
 		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 		assert_int_equal(
 			setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment)), 0);
-		assert_int_equal(sendto(fd, data, 30, 0, (struct sockaddr *)&to, sizeof(to)), 30);
-		assert_int_equal(tun_read(&tun, buffers, 8, &batch), 0);
-		assert_int_equal(batch.num, 0);
+		assert_int_equal(sendto(fd, data, 33, 0, (struct sockaddr *)&to, sizeof(to)), 33);
+		assert_int_equal(tun_read(&tun, reader, &batch), 0);
+		assert_int_equal(batch.num, 4);
+		for (unsigned i = 0; i < 4; i++) {
+			assert_int_equal(batch.packets[i].len, 28 + (i < 3 ? 10 : 3));
+			assert_memory_equal(
+				batch.packets[i].data + 28, data + i * 10, i < 3 ? 10 : 3);
+			assert_true(has_udp_checksum(&batch.packets[i]));
+		}
 		close(fd);
 	}
+	close(tun.fd);
+}
+
+/* Packets that find no room any more come with the next calls. */
+static void test_more_than_a_batch(void **state)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(7)};
+	static uint8_t data[60000];
+	size_t total = 0, segments = 0;
+	struct batch batch;
+	struct tun tun;
+	int fd;
+
+	(void)state;
+	NETNS_OR_SKIP();
+	assert_true(shell("sysctl -qw net.ipv6.conf.default.disable_ipv6=1"));
+	tun = create_up();
+	assert_true(shell("ip link set h-net0 mtu 65535"));
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7);
+	assert_int_equal(inet_pton(AF_INET, "10.8.0.2", &to.sin_addr), 1);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(
+			sendto(fd, data, sizeof(data), 0, (struct sockaddr *)&to, sizeof(to)),
+			sizeof(data));
+	do {
+		assert_int_equal(tun_read(&tun, reader, &batch), 0);
+		for (unsigned i = 0; i < batch.num; i++, segments++) {
+			assert_memory_equal(batch.packets[i].data + 28, data, sizeof(data));
+			total += batch.packets[i].len;
+		}
+	} while (batch.num > 0);
+	assert_int_equal(segments, 10);
+	assert_int_equal(total, 10 * (sizeof(data) + 28));
+	assert_false(tun_reader_has_more(reader));
+	close(fd);
 	close(tun.fd);
 }
 
@@ -338,19 +374,19 @@ static void test_down_and_deleted(void **state)
 		batch.packets[i] =
 			(struct packet){.data = storage[i] + PACKET_HEADROOM, .len = 100};
 	batch.packets[0].data[0] = batch.packets[2].data[0] = 0x45;
-	assert_int_equal(tun_read(&tun, buffers, BATCH_MAX, &got), 0);
+	assert_int_equal(tun_read(&tun, reader, &got), 0);
 	assert_int_equal(got.num, 0);
 	assert_int_equal(tun_write(&tun, &batch, &failed), 0);
 	assert_int_equal(failed, 1);
 	assert_true(shell("ip link set h-net0 down"));
-	assert_int_equal(tun_read(&tun, buffers, BATCH_MAX, &got), 0);
+	assert_int_equal(tun_read(&tun, reader, &got), 0);
 	assert_int_equal(got.num, 0);
 	assert_int_equal(tun_write(&tun, &batch, &failed), 0);
 	assert_int_equal(failed, 3);
 	assert_true(shell("ip link set h-net0 up"));
 	assert_int_equal(tun_write(&tun, &batch, NULL), 0);
 	assert_true(shell("ip link delete h-net0"));
-	assert_int_equal(tun_read(&tun, buffers, BATCH_MAX, &got), -EBADFD);
+	assert_int_equal(tun_read(&tun, reader, &got), -EBADFD);
 	assert_int_equal(tun_write(&tun, &batch, &failed), -EBADFD);
 	assert_int_equal(failed, 3);
 	close(tun.fd);
@@ -365,9 +401,13 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_round_trip_plain),
 		cmocka_unit_test(test_batch),
-		cmocka_unit_test(test_leftover_offloads),
+		cmocka_unit_test(test_offloads),
+		cmocka_unit_test(test_more_than_a_batch),
 		cmocka_unit_test(test_down_and_deleted),
 	};
 
+	reader = tun_reader_new();
+	if (!reader)
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

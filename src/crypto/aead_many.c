@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Many packets at once: a vector kernel where the processor has one and there is enough for it to
+ * do, libcrypto packet by packet elsewhere.
+ */
+#include "crypto/internal.h"
+
+/* Fewer packets than this are faster one by one (bench/aead). */
+enum { VECTOR_MIN = 4 };
+
+static bool has_vectors(void)
+{
+#if defined(__x86_64__)
+	return aead_avx512_is_available();
+#else
+	return false;
+#endif
+}
+
+void aead_seal_many(struct aead_job *jobs, unsigned num)
+{
+	for (unsigned i = 0; i < num;) {
+		unsigned n = num - i < AEAD_MANY_MAX ? num - i : AEAD_MANY_MAX;
+
+		if (n >= VECTOR_MIN && has_vectors()) {
+			aead_avx512_seal(jobs + i, n);
+			i += n;
+			continue;
+		}
+		aead_seal(jobs[i].data, jobs[i].data, jobs[i].len, NULL, 0, jobs[i].counter,
+			jobs[i].key);
+		i++;
+	}
+}
+
+void aead_open_many(struct aead_job *jobs, unsigned num)
+{
+	for (unsigned i = 0; i < num;) {
+		unsigned n = num - i < AEAD_MANY_MAX ? num - i : AEAD_MANY_MAX;
+
+		if (n >= VECTOR_MIN && has_vectors()) {
+			aead_avx512_open(jobs + i, n);
+			i += n;
+			continue;
+		}
+		jobs[i].ok = aead_open(jobs[i].data, jobs[i].data, jobs[i].len + AEAD_TAG_LEN, NULL,
+			0, jobs[i].counter, jobs[i].key);
+		i++;
+	}
+}

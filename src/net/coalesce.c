@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which packets may become one: the conditions of the kernel's tcp_gro_receive and udp_gro_receive.
+ */
+#include "net/coalesce.h"
+
+#include "net/checksum.h"
+#include "net/segment.h"
+
+enum {
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_PSH = 0x08,
+	TCP_ACK = 0x10,
+	TCP_URG = 0x20,
+	TCP_ECE = 0x40,
+	TCP_CWR = 0x80
+};
+enum { TCP_FLAGS = 13, TCP_CHECK = 16, UDP_HEADER = 8, UDP_CHECK = 6 };
+enum { IPV4_DF = 0x4000, IPV4_MAYBE_DF_ONLY = 0xbfff };
+
+enum {
+	OPEN_RUNS_MAX = 16, /* how far back a flow is looked for */
+	UDP_SEGMENTS_MAX = 64,
+	COALESCED_MAX = 65535, /* bytes, with the IP header */
+};
+
+/* A TCP or UDP packet that is no fragment and has no IP options: a run of its own to begin with.
+ * Closed when nothing may follow it. */
+static struct coalesced inspect(const struct packet *packet, bool with_tcp, bool with_udp)
+{
+	const uint8_t *p = packet->data, *transport;
+	struct coalesced run = {.num = 1, .is_closed = true};
+	uint8_t protocol;
+
+	if (packet->len >= 20 && p[0] == 0x45 && (load_be16(p + 6) & IPV4_MAYBE_DF_ONLY) == 0) {
+		run.ip_len = 20;
+		protocol = p[9];
+	} else if (packet->len >= 40 && p[0] >> 4 == 6) {
+		run.ip_len = 40;
+		protocol = p[6];
+	} else {
+		return run;
+	}
+	transport = p + run.ip_len;
+	if (protocol == IPPROTO_TCP && packet->len >= run.ip_len + 20u) {
+		run.header_len = (uint16_t)(run.ip_len + (transport[12] >> 4) * 4);
+		run.is_closed =
+			!with_tcp || (transport[TCP_FLAGS] & ~(TCP_CWR | TCP_ECE)) != TCP_ACK;
+	} else if (protocol == IPPROTO_UDP && packet->len >= run.ip_len + 8u) {
+		run.header_len = (uint16_t)(run.ip_len + UDP_HEADER);
+		run.is_closed = !with_udp || load_be16(transport + UDP_CHECK) == 0;
+	} else {
+		return run;
+	}
+	run.protocol = protocol;
+	run.payload_len = packet->len > run.header_len ? packet->len - run.header_len : 0;
+	run.segment_size = run.payload_len;
+	run.is_closed |= run.payload_len == 0;
+	return run;
+}
+
+static bool same_flow(
+	const struct coalesced *a, const uint8_t *p, const struct coalesced *b, const uint8_t *q)
+{
+	return a->protocol == b->protocol && a->ip_len == b->ip_len &&
+	       memcmp(p + a->ip_len, q + b->ip_len, 4) == 0 &&
+	       (a->ip_len == 20 ? memcmp(p + 12, q + 12, 8) == 0 : memcmp(p + 8, q + 8, 32) == 0);
+}
+
+/* Whether the IP headers differ only in what cutting restores. p is the first of num packets. */
+static bool ip_continues(const uint8_t *p, const uint8_t *q, uint16_t ip_len, uint16_t num)
+{
+	uint16_t id, expected;
+
+	if (ip_len == 40)
+		return memcmp(p, q, 4) == 0 && p[7] == q[7]; /* class, flow label; hop limit */
+	id = load_be16(q + 4);
+	expected = (uint16_t)(load_be16(p + 4) + num);
+	return p[1] == q[1] && p[8] == q[8] && memcmp(p + 6, q + 6, 2) == 0 && id == expected;
+}
+
+/* Whether packet q (seen as the run b) continues the run a, whose first packet is p. */
+static bool continues(
+	const struct coalesced *a, const uint8_t *p, const struct coalesced *b, const uint8_t *q)
+{
+	const uint8_t *t = p + a->ip_len, *u = q + b->ip_len;
+	uint8_t flags = u[TCP_FLAGS];
+
+	if (a->is_closed || a->header_len != b->header_len || b->payload_len == 0 ||
+		b->payload_len > a->segment_size ||
+		a->header_len + a->payload_len + b->payload_len > COALESCED_MAX ||
+		!ip_continues(p, q, a->ip_len, a->num))
+		return false;
+	if (a->protocol == IPPROTO_UDP)
+		return load_be16(u + UDP_CHECK) != 0 && a->num < UDP_SEGMENTS_MAX;
+	return (flags & (TCP_SYN | TCP_RST | TCP_URG | TCP_CWR)) == 0 &&
+	       (flags | TCP_FIN | TCP_PSH | TCP_CWR) ==
+		       (t[TCP_FLAGS] | TCP_FIN | TCP_PSH | TCP_CWR) &&
+	       load_be32(u + 4) == load_be32(t + 4) + a->payload_len &&
+	       memcmp(t + 8, u + 8, 5) == 0 &&	 /* acknowledgment, data offset */
+	       memcmp(t + 14, u + 14, 2) == 0 && /* window */
+	       memcmp(t + 20, u + 20, a->header_len - a->ip_len - 20u) == 0; /* options */
+}
+
+/* Returns whether packet number i was added to a run. */
+static bool append(
+	struct coalescer *c, const struct batch *batch, uint16_t i, const struct coalesced *as_run)
+{
+	const uint8_t *q = batch->packets[i].data;
+	unsigned end = c->num > OPEN_RUNS_MAX ? c->num - OPEN_RUNS_MAX : 0;
+
+	for (unsigned r = c->num; r-- > end;) {
+		struct coalesced *run = &c->runs[r];
+		const uint8_t *p = batch->packets[run->first].data;
+
+		if (!same_flow(run, p, as_run, q))
+			continue;
+		if (!continues(run, p, as_run, q))
+			return false;
+		c->next[run->last] = i;
+		run->last = i;
+		run->num++;
+		run->payload_len += as_run->payload_len;
+		/* a short segment, PSH and FIN are only restored at the end */
+		run->is_closed = as_run->payload_len < run->segment_size ||
+				 (run->protocol == IPPROTO_TCP &&
+					 (q[run->ip_len + TCP_FLAGS] & (TCP_FIN | TCP_PSH)));
+		return true;
+	}
+	return false;
+}
+
+void coalesce(struct coalescer *c, const struct batch *batch, bool with_tcp, bool with_udp)
+{
+	c->num = 0;
+	for (uint16_t i = 0; i < batch->num; i++) {
+		struct coalesced run = inspect(&batch->packets[i], with_tcp, with_udp);
+
+		if (run.protocol && append(c, batch, i, &run))
+			continue;
+		run.first = run.last = i;
+		c->runs[c->num++] = run;
+	}
+}
+
+void coalesce_finish(
+	const struct coalesced *run, const struct batch *batch, struct virtio_net_hdr *ret_header)
+{
+	uint8_t *p = batch->packets[run->first].data, *transport = p + run->ip_len;
+	const uint8_t *last = batch->packets[run->last].data + run->ip_len;
+	size_t len = run->header_len + run->payload_len;
+	bool is_udp = run->protocol == IPPROTO_UDP;
+	uint16_t family = run->ip_len == 20 ? AF_INET : AF_INET6, sum;
+
+	if (family == AF_INET) {
+		store_be16(p + 2, (uint16_t)len);
+		checksum_store_ipv4(p);
+	} else {
+		store_be16(p + 4, (uint16_t)(len - 40));
+	}
+	if (is_udp)
+		store_be16(transport + 4, (uint16_t)(len - run->ip_len));
+	else
+		transport[TCP_FLAGS] |= last[TCP_FLAGS] & (TCP_FIN | TCP_PSH);
+	/* the kernel finishes the checksum, if anybody asks: it begins with the pseudo header's */
+	sum = checksum_fold(checksum_add_pseudo(0, p, family, run->protocol, len - run->ip_len));
+	memcpy(transport + (is_udp ? UDP_CHECK : TCP_CHECK), &sum, sizeof(sum));
+	*ret_header = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = is_udp		? VIRTIO_NET_HDR_GSO_UDP_L4
+			    : family == AF_INET ? VIRTIO_NET_HDR_GSO_TCPV4
+						: VIRTIO_NET_HDR_GSO_TCPV6,
+		.hdr_len = run->header_len,
+		.gso_size = (uint16_t)run->segment_size,
+		.csum_start = run->ip_len,
+		.csum_offset = is_udp ? UDP_CHECK : TCP_CHECK};
+}
