@@ -88,6 +88,7 @@ int transport_add_peer(struct transport *t, uint32_t peer_id)
 
 void transport_dispose(struct transport *t, struct keypairs_dropped dropped)
 {
+	transport_flush_out(t); /* what waits to be sealed borrows its key */
 	for (size_t i = 0; i < ARRAY_SIZE(dropped.keypairs); i++) {
 		struct keypair *keypair = dropped.keypairs[i];
 

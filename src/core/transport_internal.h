@@ -37,6 +37,8 @@ struct transport {
 	struct map by_remote_index; /* one we send with -> id: to know our own datagrams */
 	uint64_t unreachable_credit_ns, unreachable_last_ns;
 	struct batch out, in;
+	struct aead_job jobs[BATCH_MAX]; /* what of out is not sealed yet */
+	unsigned num_jobs;
 	/* NUM_SCRATCH: staged packets and keepalives on their way. */
 	uint8_t (*scratch)[PACKET_BUF];
 	unsigned num_scratch;

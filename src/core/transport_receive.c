@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way of a packet in: transport_decrypt, open_data, transport_flush_in.
+ * The way of a packet in: transport_decrypt, prepare_data, accept_data, transport_flush_in.
  */
 #include "core/transport_internal.h"
 
@@ -51,28 +51,55 @@ static enum drop accept_inner(struct transport *t, const struct transport_peer *
 	return DROP_NONE;
 }
 
-static enum drop open_data(struct transport *t, const struct packet *datagram, uint64_t now_ns)
+/* The keypair of a data message and its peer, if it may be received with it. */
+static enum drop find_keypair(struct transport *t, const struct packet *datagram, uint64_t now_ns,
+	struct transport_peer **ret_peer, struct keypair **ret_keypair)
 {
 	struct message_data header;
-	struct transport_peer *peer;
-	struct keypair *keypair;
-	struct peer_status *status;
-	uint8_t *data = datagram->data + sizeof(header);
-	uint32_t id, len;
+	uint32_t id;
 
-	if (datagram->len < MESSAGE_DATA_MIN)
-		return DROP_WRONG_LENGTH;
 	memcpy(&header, datagram->data, sizeof(header));
 	if (!map_get(&t->by_local_index, header.receiver_index, &id))
 		return DROP_UNKNOWN_INDEX;
-	peer = table_get(&t->peers, id);
-	keypair = keypairs_find(&peer->keypairs, header.receiver_index);
-	if (!keypair_can_receive(keypair, header.counter, now_ns))
+	*ret_peer = table_get(&t->peers, id);
+	*ret_keypair = keypairs_find(&(*ret_peer)->keypairs, header.receiver_index);
+	if (!keypair_can_receive(*ret_keypair, header.counter, now_ns))
 		return DROP_KEYPAIR_EXPIRED;
-	if (!aead_open(data, data, datagram->len - sizeof(header), NULL, 0, header.counter,
-		    keypair->receiving_key))
-		return DROP_BAD_TAG;
-	if (!replay_accept(&keypair->replay, header.counter))
+	return DROP_NONE;
+}
+
+/* What is to be decrypted of a data message. */
+static enum drop prepare_data(struct transport *t, const struct packet *datagram, uint64_t now_ns,
+	struct aead_job *ret_job)
+{
+	struct transport_peer *peer;
+	struct keypair *keypair;
+	enum drop drop;
+
+	if (datagram->len < MESSAGE_DATA_MIN)
+		return DROP_WRONG_LENGTH;
+	drop = find_keypair(t, datagram, now_ns, &peer, &keypair);
+	if (drop == DROP_NONE)
+		*ret_job = (struct aead_job){.data = datagram->data + sizeof(struct message_data),
+			.len = datagram->len - MESSAGE_DATA_MIN,
+			.counter = load_le64(datagram->data + 8),
+			.key = keypair->receiving_key};
+	return drop;
+}
+
+/* Take in a data message that is authentic. Its keypair is looked up again: the messages before it
+ * may have changed what the peer has. */
+static enum drop accept_data(struct transport *t, const struct packet *datagram,
+	const struct aead_job *job, uint64_t now_ns)
+{
+	struct transport_peer *peer;
+	struct keypair *keypair;
+	struct peer_status *status;
+	enum drop drop = find_keypair(t, datagram, now_ns, &peer, &keypair);
+
+	if (drop != DROP_NONE)
+		return drop;
+	if (!replay_accept(&keypair->replay, job->counter))
 		return DROP_REPLAYED;
 
 	roam(peer, datagram->endpoint);
@@ -80,12 +107,11 @@ static enum drop open_data(struct transport *t, const struct packet *datagram, u
 	status_any_received(status, now_ns);
 	add_bytes(&status->rx_bytes, datagram->len);
 	keypair_used(t, peer, keypair, now_ns);
-	len = datagram->len - MESSAGE_DATA_MIN;
-	if (len == 0)
+	if (job->len == 0)
 		return DROP_NONE; /* a keepalive */
 	if (status_data_received(status, now_ns))
 		transport_emit(t, EVENT_WATCH, peer->id, 0);
-	return accept_inner(t, peer, data, len, datagram->tos);
+	return accept_inner(t, peer, job->data, job->len, datagram->tos);
 }
 
 static enum drop pass_handshake(struct transport *t, const struct packet *datagram, uint32_t type)
@@ -106,22 +132,40 @@ static enum drop pass_handshake(struct transport *t, const struct packet *datagr
 	return DROP_NONE;
 }
 
-static enum drop decrypt_datagram(
-	struct transport *t, const struct packet *datagram, uint64_t now_ns)
+/* Pass a handshake message on, or say in ret_job what is to be decrypted of a data message (else
+ * its data is NULL). */
+static enum drop sort_datagram(struct transport *t, const struct packet *datagram, uint64_t now_ns,
+	struct aead_job *ret_job)
 {
 	uint32_t type;
 
+	ret_job->data = NULL;
 	if (datagram->len < sizeof(type))
 		return DROP_WRONG_LENGTH;
 	type = load_le32(datagram->data);
-	return type == MESSAGE_DATA ? open_data(t, datagram, now_ns)
+	return type == MESSAGE_DATA ? prepare_data(t, datagram, now_ns, ret_job)
 				    : pass_handshake(t, datagram, type);
 }
 
 void transport_decrypt(struct transport *t, struct batch *datagrams, uint64_t now_ns)
 {
+	const struct packet *of_job[BATCH_MAX];
+	struct aead_job jobs[BATCH_MAX];
+	unsigned num_jobs = 0;
+
 	for (unsigned i = 0; i < datagrams->num && t->up; i++) {
-		enum drop drop = decrypt_datagram(t, &datagrams->packets[i], now_ns);
+		const struct packet *datagram = &datagrams->packets[i];
+		enum drop drop = sort_datagram(t, datagram, now_ns, &jobs[num_jobs]);
+
+		if (drop != DROP_NONE)
+			count_drop(t, drop);
+		else if (jobs[num_jobs].data)
+			of_job[num_jobs++] = datagram;
+	}
+	aead_open_many(jobs, num_jobs);
+	for (unsigned i = 0; i < num_jobs; i++) {
+		enum drop drop =
+			jobs[i].ok ? accept_data(t, of_job[i], &jobs[i], now_ns) : DROP_BAD_TAG;
 
 		if (drop != DROP_NONE)
 			count_drop(t, drop);

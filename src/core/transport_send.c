@@ -6,8 +6,10 @@
 
 void transport_flush_out(struct transport *t)
 {
+	aead_seal_many(t->jobs, t->num_jobs);
 	if (t->out.num)
 		t->ops.send(t->ops.ctx, &t->out);
+	t->num_jobs = 0;
 	t->out.num = 0;
 	t->num_scratch = 0;
 }
@@ -36,8 +38,8 @@ static uint32_t padding_len(uint32_t len, uint32_t mtu)
 	return (mtu && padded > mtu ? mtu : padded) - last;
 }
 
-/* Make a packet (empty: a keepalive) a data message in place and queue it. The peer's current
- * keypair can send. */
+/* Make a packet (empty: a keepalive) a data message in place and queue it, to be encrypted with the
+ * others of the batch. The peer's current keypair can send. */
 static void seal(struct transport *t, struct transport_peer *peer, uint8_t *data, uint32_t len,
 	uint8_t tos, uint64_t now_ns)
 {
@@ -52,8 +54,11 @@ static void seal(struct transport *t, struct transport_peer *peer, uint8_t *data
 		.endpoint = &peer->endpoint};
 
 	memset(data + len, 0, padded - len);
-	aead_seal(data, data, padded, NULL, 0, header.counter, keypair->sending_key);
 	memcpy(packet.data, &header, sizeof(header));
+	t->jobs[t->num_jobs++] = (struct aead_job){.data = data,
+		.len = padded,
+		.counter = header.counter,
+		.key = keypair->sending_key};
 	push_out(t, packet);
 
 	add_bytes(&status->tx_bytes, packet.len);
