@@ -176,14 +176,26 @@ static void forbid_dumps(void)
 	must(prctl(PR_SET_DUMPABLE, 0), "PR_SET_DUMPABLE");
 }
 
-static void drop_user(void)
+/* What sandbox_choose_user has written, if it was called. */
+static void read_chosen_user(uid_t *uid, gid_t *gid)
 {
 	const char *text = getenv(SANDBOX_ENV_USER);
+	char *end;
+
+	if (!text)
+		return;
+	*uid = (uid_t)strtoul(text, &end, 10);
+	if (*uid == 0 || *end != ':')
+		role_fail(SANDBOX_ENV_USER, -EINVAL);
+	*gid = (gid_t)strtoul(end + 1, NULL, 10);
+}
+
+static void drop_user(void)
+{
 	uid_t uid = NOBODY;
 	gid_t gid = NOBODY;
 
-	if (text)
-		sscanf(text, "%u:%u", &uid, &gid);
+	read_chosen_user(&uid, &gid);
 	if (WITH_FILTERS) {
 		must(chroot(EMPTY_ROOT), "chroot " EMPTY_ROOT);
 		must(chdir("/"), "chdir");

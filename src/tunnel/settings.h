@@ -20,7 +20,7 @@ struct settings_links {
 
 /* Called when another process is gone (-EPIPE), does not answer (-EAGAIN) or talks nonsense:
  * nothing can be relied on then, and the tunnel ends. */
-typedef void (*settings_fail)(const char *what, int error) __attribute__((__noreturn__));
+typedef __attribute__((__noreturn__)) void (*settings_fail)(const char *what, int error);
 
 /* Settings without keys and peers, interface down. page and link are borrowed. NULL: out of memory.
  */
