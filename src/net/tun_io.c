@@ -22,12 +22,12 @@ enum { ARENA_LEN = BATCH_MAX * 2048, ALIGNMENT = 64 };
 static_assert(ARENA_LEN >= (int)PACKET_BUF, "room for one packet of any length");
 
 struct tun_reader {
-	uint8_t packet[VNET_HDR_LEN + PACKET_MAX]; /* as read */
-	size_t packet_len;			   /* 0: none waits */
-	bool is_cut;				   /* segmenter holds what is left of it */
-	struct segmenter segmenter;
 	uint8_t arena[ARENA_LEN] __attribute__((aligned(ALIGNMENT)));
 	size_t arena_used;
+	size_t packet_len; /* of the packet as read, 0: none waits */
+	struct segmenter segmenter;
+	bool is_cut; /* segmenter holds what is left of it */
+	uint8_t packet[VNET_HDR_LEN + PACKET_MAX];
 };
 
 struct tun_reader *tun_reader_new(void)

@@ -24,6 +24,18 @@ static inline bool shell(const char *command)
 	return system(command) == 0;
 }
 
+/* Run a shell command until it succeeds, for two seconds: the kernel finishes addresses and links
+ * in the background. */
+static inline bool shell_await(const char *command)
+{
+	for (int i = 0; i < 200; i++) {
+		if (shell(command))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
 static inline bool netns_enter(void)
 {
 	return unshare(CLONE_NEWNET) == 0 && access("/dev/net/tun", R_OK | W_OK) == 0 &&

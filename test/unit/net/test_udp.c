@@ -127,6 +127,8 @@ static void test_sticky_source(void **state)
 	assert_true(shell("ip address add 10.7.0.1/24 dev lo"));
 	assert_true(shell("ip address add fd00::1/64 dev lo nodad"));
 	assert_true(shell("ip address add fd00::2/64 dev lo nodad"));
+	assert_true(shell_await("ip -6 route show table local | grep -q '^local fd00::1 ' && "
+				"ip -6 route show table local | grep -q '^local fd00::2 '"));
 	open_both();
 	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
 		struct endpoint to = endpoint_of(addresses[i], server_port);
@@ -186,6 +188,8 @@ static void test_link_local(void **state)
 	assert_true(shell("ip link add h-net0 type veth peer name h-net1 && "
 			  "ip link set h-net0 up && ip link set h-net1 up && "
 			  "ip address add fe80::77/64 dev h-net0 nodad"));
+	assert_true(shell_await("ip -6 route show table local | grep -q '^local fe80::77 ' && "
+				"ip -o link show dev h-net0 | grep -q 'state UP'"));
 	open_both();
 	to = endpoint_of("fe80::77", server_port);
 	to.scope_id = if_nametoindex("h-net0");
