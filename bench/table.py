@@ -21,10 +21,10 @@ def rows(peer_counts, rate):
         found[f"udp{size} rate"] = f"UDP {size} bytes, overload, kpps delivered"
     for size in (64, 512, 1400):
         found[f"paced{size} loss"] = f"UDP {size} bytes at {rate / 1000:g} kpps, loss %"
-        for who, what in CPU:
+        for who, what in CPU[:2]:
             found[f"paced{size} {who}"] = f"  {what.replace('s/GB', 'us/packet')}"
     found["ping"] = "round trip (ping -f mean), us"
-    found["pingload"] = "  under a TCP load"
+    found["pingload"] = "round trip under a TCP load, us"
     found["first"] = "first ping with handshake, us"
     found["first lost"] = "  without answer in 1 s"
     found["handshakes core"] = "initiations answered per processor s"
