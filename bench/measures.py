@@ -16,7 +16,7 @@ import time
 
 import wireguard
 from hosts import wait_until
-from subjects import WIRE, machine_cpu
+from subjects import WIRE
 from tunnels import key
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -27,6 +27,7 @@ REHANDSHAKE_PAUSE = 0.06
 HANDSHAKES = 1000
 WINDOW = 32
 LONG = 900  # seconds after which even 100,000 peers must be loaded
+SETTLED = 0.02  # processor seconds per second of a tunnel at rest
 UDP_HEADERS = 28
 MTU_STEP = 16  # the padding of data messages
 
@@ -52,12 +53,12 @@ class Transfer:
     def finish(self):
         try:
             self._client.wait(self.seconds + 20)
-            output = self._client.output()
-            report = json.loads(output[output.find("{"):])  # warnings come before it
+            output = self._client.output()  # the report, and warnings around it
+            report, _ = json.JSONDecoder().raw_decode(output[output.find("{"):])
             if "error" in report:
                 raise Failed(f"iperf3: {report['error']}")
             return report
-        except (subprocess.TimeoutExpired, ValueError) as error:
+        except (TimeoutError, subprocess.TimeoutExpired, ValueError) as error:
             raise Failed(f"iperf3: {error}") from error
         finally:
             self._client.stop()
@@ -72,7 +73,7 @@ class Processor:
         self._begin = self._now()
 
     def _now(self):
-        return {**dict(zip(("left", "right"), self._subject.cpu())), "machine": machine_cpu()}
+        return {**dict(zip(("left", "right"), self._subject.cpu())), **self._subject.hosts.cpu()}
 
     def used(self):
         return {who: now - self._begin[who] for who, now in self._now().items()}
@@ -189,6 +190,18 @@ def _configuration(directory, port, count):
     return path
 
 
+def _settle(tunnel):
+    """Wait until it has done what it put off, and a second at least."""
+    before = tunnel.cpu()
+    for _ in range(LONG):
+        time.sleep(1)
+        now = tunnel.cpu()
+        if now - before < SETTLED:
+            return
+        before = now
+    raise Failed(f"{tunnel.argv[0]} never comes to rest")
+
+
 def peers(bench, subject, count):
     """One tunnel with many peers that have no sessions."""
     if not subject.is_tunnel:
@@ -202,10 +215,12 @@ def peers(bench, subject, count):
         begin = time.monotonic()
         tunnel.host.run("wg", "setconf", tunnel.ifname, path, timeout=LONG)
         yield f"peers {count} load", time.monotonic() - begin
-        if len(tunnel.peers()) != count:
-            raise Failed(f"{len(tunnel.peers())} peers instead of {count}")
+        _settle(tunnel)
         yield f"peers {count} cpu", tunnel.cpu() - processor
-        time.sleep(1)
+        loaded = len(tunnel.host.run("wg", "show", tunnel.ifname, "peers",
+                                     timeout=LONG).out.split())
+        if loaded != count:
+            raise Failed(f"{loaded} peers instead of {count}")
         rss, pss = tunnel.memory()
         yield f"peers {count} rss", rss
         yield f"peers {count} pss", pss

@@ -32,6 +32,12 @@ class Hosts:
             for host, dev in ((self.left, self.link.left_dev), (self.right, self.link.right_dev)):
                 _switch_offloads_off(host, dev)
 
+    def cpu(self):
+        """Processor seconds the whole machine was not idle, from a fixed moment on."""
+        stat = pathlib.Path("/proc/stat").read_text().split("\n")[0].split()
+        idle = (int(stat[4]) + int(stat[5])) / os.sysconf("SC_CLK_TCK")
+        return {"machine": time.monotonic() * os.cpu_count() - idle}
+
 
 def _switch_offloads_off(host, dev):
     """Every datagram crosses the wire alone. A kernel knows not all names; the first it must."""
@@ -99,6 +105,9 @@ class Wire:
     def __init__(self, hosts):
         self.hosts = hosts
 
+    def start(self):
+        pass
+
     def cpu(self):
         return ()
 
@@ -122,11 +131,15 @@ class Subject:
 
     def _tunnels(self, number):
         """One tunnel on each host, not started; every pair has its own addresses and ports."""
-        tunnels = [CommandTunnel(host, self.argv, [f"10.96.{number}.{last}/24"], PORT + number)
+        tunnels = [self.make(host, [f"10.96.{number}.{last}/24"], PORT + number)
                    for host, last in ((self.hosts.left, 1), (self.hosts.right, 2))]
         for tunnel in tunnels:
             tunnel.mtu = self.mtu
         return tunnels
+
+    def make(self, host, addresses, port):
+        """A tunnel that is not started."""
+        return CommandTunnel(host, self.argv, addresses, port)
 
     def start(self):
         connect(self.left, self.right)
@@ -168,9 +181,3 @@ def connect(left, right):
     left.add(right, f"{WIRE[1]}:{right.port}")
     right.add(left, f"{WIRE[0]}:{left.port}")
     ping_until(left.host, right.addresses[0].split("/")[0], 10)
-
-
-def machine_cpu():
-    """Processor seconds the whole machine was not idle, from a fixed moment on."""
-    idle, iowait = map(int, pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[4:6])
-    return (time.monotonic() * os.cpu_count() - (idle + iowait) / os.sysconf("SC_CLK_TCK"))
