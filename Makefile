@@ -3,7 +3,7 @@
 
 BUILD ?= build
 
-.PHONY: all setup demo check format clean
+.PHONY: all setup demo check bench format clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -22,6 +22,12 @@ demo:
 check:
 	./setup check
 	test/check
+
+bench:
+	./setup check
+	$(MAKE) all
+	ninja -C $(BUILD) bench/aead
+	bench/run $(ARGS)
 
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
