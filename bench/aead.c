@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * How fast packets are sealed: one by one (aead_seal), by the vector kernel alone, and by
- * aead_seal_many, which decides between the two. VECTOR_MIN in crypto/aead_many.c is the smallest
+ * aead_seal_many, which decides between the two. vector_min in crypto/aead_many.c is the smallest
  * batch from which on the kernel wins at every size that packets have.
  *
  *   aead [NUM_KEYS]

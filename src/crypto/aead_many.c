@@ -5,14 +5,18 @@
  */
 #include "crypto/internal.h"
 
-/* Fewer packets than this are faster one by one (bench/aead). */
-enum { VECTOR_MIN = 4 };
+/* From how many packets of this length on the vector kernel is faster (bench/aead). */
+static unsigned vector_min(uint32_t len)
+{
+	return len <= 128 ? 1 : len <= 4096 ? 2 : 16;
+}
 
-static bool has_vectors(void)
+static bool use_vectors(const struct aead_job *jobs, unsigned num)
 {
 #if defined(__x86_64__)
-	return aead_avx512_is_available();
+	return num >= vector_min(jobs[0].len) && aead_avx512_is_available();
 #else
+	(void)jobs;
 	return false;
 #endif
 }
@@ -22,7 +26,7 @@ void aead_seal_many(struct aead_job *jobs, unsigned num)
 	for (unsigned i = 0; i < num;) {
 		unsigned n = num - i < AEAD_MANY_MAX ? num - i : AEAD_MANY_MAX;
 
-		if (n >= VECTOR_MIN && has_vectors()) {
+		if (use_vectors(jobs + i, n)) {
 			aead_avx512_seal(jobs + i, n);
 			i += n;
 			continue;
@@ -38,7 +42,7 @@ void aead_open_many(struct aead_job *jobs, unsigned num)
 	for (unsigned i = 0; i < num;) {
 		unsigned n = num - i < AEAD_MANY_MAX ? num - i : AEAD_MANY_MAX;
 
-		if (n >= VECTOR_MIN && has_vectors()) {
+		if (use_vectors(jobs + i, n)) {
 			aead_avx512_open(jobs + i, n);
 			i += n;
 			continue;

@@ -118,7 +118,8 @@ int main(int argc, char *argv[])
 		write_usage(stdout);
 		return finish_output();
 	}
-	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0) {
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0 ||
+		strcmp(argv[1], "version") == 0) {
 		printf("adit %s\n", ADIT_VERSION);
 		return finish_output();
 	}

@@ -36,7 +36,7 @@ struct monitor {
 	const char *ifname;
 	int tun_fd, signal_fd;
 	pid_t pids[ROLE_NUM];
-	struct settings_links links;
+	struct neighbours neighbours;
 	struct link_monitor *link;
 	struct local_server *server;
 	struct settings *settings;
@@ -68,9 +68,9 @@ static noreturn void end(int status)
 
 	local_server_free(monitor.server);
 	settings_free(monitor.settings);
-	close(monitor.links.vault);
-	close(monitor.links.engine);
-	close(monitor.links.datapath);
+	close(monitor.neighbours.vault);
+	close(monitor.neighbours.engine);
+	close(monitor.neighbours.datapath);
 	close(monitor.tun_fd);
 	while (waitpid(-1, NULL, WNOHANG) >= 0 && clock_ns(CLOCK_MONOTONIC) < until_ns)
 		poll(NULL, 0, 5);
@@ -215,7 +215,8 @@ static void start_roles(void)
 		close(engine_vault[i]);
 		close(engine_datapath[i]);
 	}
-	monitor.links = (struct settings_links){vault[0], engine[0], datapath[0]};
+	monitor.neighbours = (struct neighbours){
+		.vault = vault[0], .engine = engine[0], .datapath = datapath[0], .fail = end_on};
 	monitor.page = status_map(status_fd);
 	if (!monitor.page)
 		fail("status page", -errno);
@@ -255,7 +256,7 @@ static void start(const char *ifname)
 	if (link_refuse_link_local(monitor.link) < 0)
 		log_debug("the kernel may give the interface a link-local address");
 	must(link_set_mtu(monitor.link, DEFAULT_MTU), "cannot set the MTU");
-	monitor.settings = settings_new(&monitor.links, monitor.page, monitor.link, end_on);
+	monitor.settings = settings_new(&monitor.neighbours, monitor.page, monitor.link);
 	if (!monitor.settings)
 		fail("cannot start", -ENOMEM);
 }

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
  * Applying and collecting settings.
- *
- * The datapath must know of a peer before the engine does, and the engine must have forgotten it
- * before the datapath does; else a control could be lost, or reach another peer of the same
- * number. So what the engine is to learn is kept until the datapath has confirmed all before it.
  */
 #include "tunnel/settings.h"
 
@@ -20,7 +16,6 @@
 #include "tunnel/ipc.h"
 
 enum {
-	LATER_MAX = 1024,
 	MAX_ALLOWED_IPS = 1 << 24, /* of one peer; no request could have set more */
 };
 
@@ -31,7 +26,7 @@ struct known_peer {
 };
 
 struct settings {
-	struct settings_links links;
+	struct neighbours *neighbours;	/* borrowed */
 	const struct status_page *page; /* borrowed */
 	struct link_monitor *link;	/* borrowed */
 	struct link_state state;
@@ -45,22 +40,18 @@ struct settings {
 	uint32_t end_id;	  /* no peer has this number or a greater one */
 	uint32_t *free_ids;	  /* a stack, MAX_PEERS */
 	uint32_t num_free_ids;
-	settings_fail fail;
-	struct request later[LATER_MAX]; /* for the engine */
-	size_t num_later;
 };
 
-struct settings *settings_new(const struct settings_links *links, const struct status_page *page,
-	struct link_monitor *link, settings_fail fail)
+struct settings *settings_new(
+	struct neighbours *neighbours, const struct status_page *page, struct link_monitor *link)
 {
 	struct settings *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
-	s->links = *links;
+	s->neighbours = neighbours;
 	s->page = page;
 	s->link = link;
-	s->fail = fail;
 	s->sockets = (struct udp_pair){.fd4 = -1, .fd6 = -1};
 	s->peers = calloc(MAX_PEERS, sizeof(*s->peers));
 	s->free_ids = calloc(MAX_PEERS, sizeof(*s->free_ids));
@@ -83,100 +74,13 @@ void settings_free(struct settings *s)
 	free(s);
 }
 
-/* --- talking to the others ------------------------------------------- */
-
-static const char *name_of(const struct settings *s, int fd)
-{
-	return fd == s->links.vault    ? "the vault"
-	       : fd == s->links.engine ? "the engine"
-				       : "the datapath";
-}
-
-static void tell(struct settings *s, int fd, const struct request *request)
-{
-	int r = ipc_send(fd, request, sizeof(*request));
-
-	if (r < 0)
-		s->fail(name_of(s, fd), r);
-}
-
-static void call(struct settings *s, int fd, const void *request, size_t request_len, void *reply,
-	size_t reply_len)
-{
-	int r = ipc_call(fd, request, request_len, reply, reply_len);
-
-	if (r < 0)
-		s->fail(name_of(s, fd), r);
-}
-
-static void sync_with(struct settings *s, int fd)
-{
-	const struct request request = {.type = REQUEST_SYNC};
-	struct ack ack;
-
-	call(s, fd, &request, sizeof(request), &ack, sizeof(ack));
-	if (ack.type != REQUEST_SYNC)
-		s->fail(name_of(s, fd), -EPROTO);
-}
-
-/* Give the engine what was kept for it. */
-static void settle(struct settings *s)
-{
-	sync_with(s, s->links.datapath);
-	for (size_t i = 0; i < s->num_later; i++)
-		tell(s, s->links.engine, &s->later[i]);
-	s->num_later = 0;
-	sync_with(s, s->links.engine);
-}
-
-static void tell_engine_later(struct settings *s, const struct request *request)
-{
-	s->later[s->num_later++] = *request;
-	if (s->num_later == LATER_MAX)
-		settle(s);
-}
-
-/* One call of the vault: a, if not NULL, is the request's field a, and ret_a the reply's. */
-static void ask_vault(struct settings *s, enum vault_request_type type, uint32_t peer_id,
-	const uint8_t *a, uint8_t *ret_a)
-{
-	struct vault_request request = {.type = type, .peer_id = peer_id};
-	struct vault_reply reply;
-
-	if (a)
-		memcpy(request.a, a, KEY_LEN);
-	call(s, s->links.vault, &request, sizeof(request), &reply, sizeof(reply));
-	if (reply.error)
-		s->fail("the vault", reply.error);
-	if (ret_a)
-		memcpy(ret_a, reply.a, KEY_LEN);
-	wipe(&request, sizeof(request));
-	wipe(&reply, sizeof(reply));
-}
-
-static struct report ask_report(struct settings *s, uint32_t peer_id, uint32_t cursor)
-{
-	const struct request request = {
-		.type = REQUEST_GET_PEER, .peer_id = peer_id, .cursor = cursor};
-	struct report report;
-
-	call(s, s->links.datapath, &request, sizeof(request), &report, sizeof(report));
-	if (report.num_prefixes > REPORT_PREFIXES || !endpoint_is_valid(&report.endpoint))
-		s->fail("the datapath", -EPROTO);
-	for (uint32_t i = 0; i < report.num_prefixes; i++) {
-		if (!prefix_is_valid(&report.prefixes[i]))
-			s->fail("the datapath", -EPROTO);
-	}
-	return report;
-}
-
 /* --- the device ------------------------------------------------------ */
 
 static void hand_over_sockets(struct settings *s)
 {
 	struct request request = {.type = REQUEST_SET_SOCKETS};
-	int fds[2], r;
 	size_t num = 0;
+	int fds[2];
 
 	if (s->sockets.fd4 >= 0)
 		fds[num++] = s->sockets.fd4;
@@ -184,11 +88,8 @@ static void hand_over_sockets(struct settings *s)
 		fds[num++] = s->sockets.fd6;
 	request.sockets.has_ipv4 = s->sockets.fd4 >= 0;
 	request.sockets.has_ipv6 = s->sockets.fd6 >= 0;
-	r = ipc_send_fds(s->links.datapath, &request, sizeof(request), fds, num);
-	if (r < 0)
-		s->fail("the datapath", r);
-	/* whoever wants the port next must find it free */
-	sync_with(s, s->links.datapath);
+	/* waits: whoever wants the port next must find it free */
+	neighbours_hand_over(s->neighbours, &request, fds, num);
 }
 
 static int open_sockets(struct settings *s, uint16_t port, uint32_t fwmark)
@@ -221,7 +122,7 @@ static int apply_sockets(struct settings *s, const struct config *config)
 		r = s->state.up ? udp_set_mark(&s->sockets, fwmark) : 0;
 		if (r < 0)
 			return r;
-		tell(s, s->links.datapath, &forget);
+		neighbours_tell(s->neighbours, s->neighbours->datapath, &forget);
 	}
 	s->listen_port = port;
 	s->fwmark = fwmark;
@@ -251,19 +152,19 @@ static void remove_peers(struct settings *s, uint32_t first, uint32_t end)
 {
 	struct request request = {.type = REQUEST_REMOVE_PEER};
 
-	settle(s);
+	neighbours_settle(s->neighbours);
 	for (uint32_t id = first; id < end; id++) {
 		request.peer_id = id;
 		if (s->peers[id].exists)
-			tell(s, s->links.engine, &request);
+			neighbours_tell(s->neighbours, s->neighbours->engine, &request);
 	}
-	sync_with(s, s->links.engine);
+	neighbours_sync(s->neighbours, s->neighbours->engine);
 	for (uint32_t id = first; id < end; id++) {
 		request.peer_id = id;
 		if (!s->peers[id].exists)
 			continue;
-		tell(s, s->links.datapath, &request);
-		ask_vault(s, VAULT_REMOVE_PEER, id, NULL, NULL);
+		neighbours_tell(s->neighbours, s->neighbours->datapath, &request);
+		neighbours_ask_vault(s->neighbours, VAULT_REMOVE_PEER, id, NULL, NULL);
 		forget_peer(s, id);
 	}
 }
@@ -273,14 +174,15 @@ static void apply_private_key(struct settings *s, const struct config *config)
 	struct request request = {.type = REQUEST_SET_PUBLIC_KEY};
 	uint32_t id;
 
-	ask_vault(s, VAULT_SET_PRIVATE_KEY, 0, config->private_key, request.key);
+	neighbours_ask_vault(
+		s->neighbours, VAULT_SET_PRIVATE_KEY, 0, config->private_key, request.key);
 	if (memcmp(request.key, s->public_key, KEY_LEN) == 0)
 		return;
 	memcpy(s->public_key, request.key, KEY_LEN);
 	if (find_peer(s, s->public_key, &id))
 		remove_peers(s, id, id + 1); /* nobody is their own peer */
-	tell(s, s->links.datapath, &request);
-	tell_engine_later(s, &request);
+	neighbours_tell(s->neighbours, s->neighbours->datapath, &request);
+	neighbours_tell_engine_later(s->neighbours, &request);
 }
 
 /* --- peers ----------------------------------------------------------- */
@@ -292,14 +194,14 @@ static uint32_t add_peer(struct settings *s, const uint8_t public_key[KEY_LEN])
 	int r = map_put(&s->by_key, siphash(s->table_key, public_key, KEY_LEN), id);
 
 	if (r < 0)
-		s->fail("peers", r);
+		s->neighbours->fail("peers", r);
 	s->peers[id].exists = true;
 	memcpy(s->peers[id].public_key, public_key, KEY_LEN);
 	request.peer_id = id;
 	memcpy(request.key, public_key, KEY_LEN);
-	tell(s, s->links.datapath, &request);
-	ask_vault(s, VAULT_ADD_PEER, id, public_key, NULL);
-	tell_engine_later(s, &request);
+	neighbours_tell(s->neighbours, s->neighbours->datapath, &request);
+	neighbours_ask_vault(s->neighbours, VAULT_ADD_PEER, id, public_key, NULL);
+	neighbours_tell_engine_later(s->neighbours, &request);
 	return id;
 }
 
@@ -315,17 +217,18 @@ static void apply_peer(struct settings *s, const struct config_peer *peer)
 		request.peer_id = add_peer(s, peer->public_key);
 	}
 	if (peer->flags & CONFIG_PEER_HAS_PRESHARED_KEY)
-		ask_vault(s, VAULT_SET_PSK, request.peer_id, peer->preshared_key, NULL);
+		neighbours_ask_vault(
+			s->neighbours, VAULT_SET_PSK, request.peer_id, peer->preshared_key, NULL);
 	if (peer->endpoint.family) {
 		request.type = REQUEST_SET_ENDPOINT;
 		request.endpoint = peer->endpoint;
-		tell(s, s->links.datapath, &request);
+		neighbours_tell(s->neighbours, s->neighbours->datapath, &request);
 	}
 	if (peer->flags & CONFIG_PEER_HAS_KEEPALIVE) {
 		s->peers[request.peer_id].keepalive_s = peer->keepalive_s;
 		request.type = REQUEST_SET_KEEPALIVE;
 		request.keepalive_s = peer->keepalive_s;
-		tell_engine_later(s, &request);
+		neighbours_tell_engine_later(s->neighbours, &request);
 	}
 }
 
@@ -336,12 +239,12 @@ static void apply_allowed_ips(struct settings *s, const struct config_peer *peer
 	if (!find_peer(s, peer->public_key, &request.peer_id))
 		return;
 	if (peer->flags & CONFIG_PEER_REPLACE_ALLOWED_IPS)
-		tell(s, s->links.datapath, &request);
+		neighbours_tell(s->neighbours, s->neighbours->datapath, &request);
 	for (size_t i = 0; i < peer->num_allowed_ips; i++) {
 		request.type = peer->allowed_ips[i].remove ? REQUEST_REMOVE_ALLOWED_IP
 							   : REQUEST_ADD_ALLOWED_IP;
 		request.prefix = peer->allowed_ips[i].prefix;
-		tell(s, s->links.datapath, &request);
+		neighbours_tell(s->neighbours, s->neighbours->datapath, &request);
 	}
 }
 
@@ -351,7 +254,7 @@ static void apply_peers(struct settings *s, const struct config_peer *peers, siz
 {
 	for (size_t i = 0; i < num_peers; i++)
 		apply_peer(s, &peers[i]);
-	settle(s);
+	neighbours_settle(s->neighbours);
 	for (size_t i = 0; i < num_peers; i++)
 		apply_allowed_ips(s, &peers[i]);
 }
@@ -397,7 +300,7 @@ int settings_apply(struct settings *s, const struct config *config)
 		first = i + 1;
 	}
 	apply_peers(s, config->peers + first, config->num_peers - first);
-	sync_with(s, s->links.datapath);
+	neighbours_sync(s->neighbours, s->neighbours->datapath);
 	return 0;
 }
 
@@ -408,7 +311,7 @@ static int collect_routing(struct settings *s, uint32_t id, struct config_peer *
 	struct report report = {0};
 
 	do {
-		report = ask_report(s, id, report.cursor);
+		report = neighbours_ask_report(s->neighbours, id, report.cursor);
 		peer->endpoint = report.endpoint;
 		for (uint32_t i = 0; i < report.num_prefixes; i++) {
 			int r = config_peer_add_allowed_ip(peer, &report.prefixes[i], false);
@@ -417,7 +320,7 @@ static int collect_routing(struct settings *s, uint32_t id, struct config_peer *
 				return r;
 		}
 		if (peer->num_allowed_ips > MAX_ALLOWED_IPS)
-			s->fail("the datapath", -EPROTO);
+			s->neighbours->fail("the datapath", -EPROTO);
 	} while (report.num_prefixes == REPORT_PREFIXES);
 	return 0;
 }
@@ -437,7 +340,7 @@ static int collect_peer(struct settings *s, uint32_t id, struct config *config)
 	peer->last_handshake_ns = (uint32_t)(handshake_ns % SECOND_NS);
 	peer->rx_bytes = atomic_load(&status->rx_bytes);
 	peer->tx_bytes = atomic_load(&status->tx_bytes);
-	ask_vault(s, VAULT_GET_PSK, id, NULL, peer->preshared_key);
+	neighbours_ask_vault(s->neighbours, VAULT_GET_PSK, id, NULL, peer->preshared_key);
 	return collect_routing(s, id, peer);
 }
 
@@ -448,7 +351,8 @@ int settings_collect(struct settings *s, struct config *ret_config)
 	*ret_config = (struct config){.listen_port = s->listen_port, .fwmark = s->fwmark};
 	if (!bytes_are_zero(s->public_key, KEY_LEN)) {
 		ret_config->flags |= CONFIG_HAS_PRIVATE_KEY;
-		ask_vault(s, VAULT_GET_PRIVATE_KEY, 0, NULL, ret_config->private_key);
+		neighbours_ask_vault(
+			s->neighbours, VAULT_GET_PRIVATE_KEY, 0, NULL, ret_config->private_key);
 	}
 	for (uint32_t id = 0; id < s->end_id && r == 0; id++) {
 		if (s->peers[id].exists)
@@ -469,12 +373,12 @@ static void announce_link(struct settings *s)
 	const struct request request = {
 		.type = REQUEST_SET_LINK, .link = {.up = s->state.up, .mtu = s->state.mtu}};
 	/* packets may flow only while the engine watches */
-	int first = s->state.up ? s->links.datapath : s->links.engine;
-	int second = s->state.up ? s->links.engine : s->links.datapath;
+	int first = s->state.up ? s->neighbours->datapath : s->neighbours->engine;
+	int second = s->state.up ? s->neighbours->engine : s->neighbours->datapath;
 
-	tell(s, first, &request);
-	sync_with(s, first);
-	tell(s, second, &request);
+	neighbours_tell(s->neighbours, first, &request);
+	neighbours_sync(s->neighbours, first);
+	neighbours_tell(s->neighbours, second, &request);
 }
 
 void settings_set_link(struct settings *s, struct link_state state)
@@ -491,7 +395,7 @@ void settings_set_link(struct settings *s, struct link_state state)
 				s->listen_port, strerror(-r));
 			r = link_set_down(s->link);
 			if (r < 0)
-				s->fail("cannot set the interface down", r);
+				s->neighbours->fail("cannot set the interface down", r);
 			return;
 		}
 	}
@@ -521,13 +425,13 @@ void settings_check_sources(struct settings *s)
 
 		if (!is_active(s, id, now_ns))
 			continue;
-		forget.endpoint = ask_report(s, id, 0).endpoint;
+		forget.endpoint = neighbours_ask_report(s->neighbours, id, 0).endpoint;
 		if (forget.endpoint.family == 0 ||
 			bytes_are_zero(forget.endpoint.local, sizeof(forget.endpoint.local)))
 			continue;
 		ifindex = link_route_ifindex(s->link, &forget.endpoint, true, s->fwmark);
 		if (ifindex < 0 || (forget.endpoint.family == AF_INET &&
 					   (uint32_t)ifindex != forget.endpoint.local_ifindex))
-			tell(s, s->links.datapath, &forget);
+			neighbours_tell(s->neighbours, s->neighbours->datapath, &forget);
 	}
 }

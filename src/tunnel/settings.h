@@ -10,22 +10,14 @@
 #include "config/config.h"
 #include "core/status.h"
 #include "net/link.h"
+#include "tunnel/neighbours.h"
 
 struct settings;
 
-/* The monitor's ends of the sockets to the other processes; borrowed. */
-struct settings_links {
-	int vault, engine, datapath;
-};
-
-/* Called when another process is gone (-EPIPE), does not answer (-EAGAIN) or talks nonsense:
- * nothing can be relied on then, and the tunnel ends. */
-typedef __attribute__((__noreturn__)) void (*settings_fail)(const char *what, int error);
-
-/* Settings without keys and peers, interface down. page and link are borrowed. NULL: out of memory.
- */
-struct settings *settings_new(const struct settings_links *links, const struct status_page *page,
-	struct link_monitor *link, settings_fail fail);
+/* Settings without keys and peers, interface down. neighbours, page and link are borrowed. NULL:
+ * out of memory. */
+struct settings *settings_new(
+	struct neighbours *neighbours, const struct status_page *page, struct link_monitor *link);
 void settings_free(struct settings *settings);
 
 /* Apply a complete set request. What can fail comes first: returns 0, or a negative errno with

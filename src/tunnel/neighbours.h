@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The monitor's calls of the other processes. None has an error to return: when another process is
+ * gone
+ * (-EPIPE), does not answer in time (-EAGAIN) or talks nonsense, nothing can be relied on, and the
+ * tunnel ends.
+ *
+ * The datapath must know of a peer before the engine does, and the engine must have forgotten it
+ * before the datapath does; else a control could be lost, or reach another peer of the same
+ * number. So what the engine is to learn is kept until the datapath has confirmed all before it.
+ */
+#ifndef ADIT_TUNNEL_NEIGHBOURS_H
+#define ADIT_TUNNEL_NEIGHBOURS_H
+
+#include "tunnel/ipc.h"
+
+enum { LATER_MAX = 1024 };
+
+struct neighbours {
+	int vault, engine, datapath;		   /* the monitor's ends of the sockets; borrowed */
+	void (*fail)(const char *what, int error); /* ends the tunnel and does not return */
+	struct request later[LATER_MAX];	   /* for the engine */
+	size_t num_later;
+};
+
+/* Send a request to the engine or the datapath (one of the sockets above). */
+void neighbours_tell(struct neighbours *neighbours, int fd, const struct request *request);
+
+/* Wait until it has done all it was told. */
+void neighbours_sync(struct neighbours *neighbours, int fd);
+
+/* Tell the engine once the datapath has done all it was told; at the latest in neighbours_settle,
+ * which also waits for the engine. */
+void neighbours_tell_engine_later(struct neighbours *neighbours, const struct request *request);
+void neighbours_settle(struct neighbours *neighbours);
+
+/* Hand descriptors to the datapath with a request, and wait for it. */
+void neighbours_hand_over(struct neighbours *neighbours, const struct request *request,
+	const int *fds, size_t num_fds);
+
+/* One call of the vault: a, if not NULL, is the request's field a; ret_a, if not NULL, takes the
+ * reply's. */
+void neighbours_ask_vault(struct neighbours *neighbours, enum vault_request_type type,
+	uint32_t peer_id, const uint8_t *a, uint8_t *ret_a);
+
+/* What the datapath reports of a peer that exists, its allowed IPs from cursor on. */
+struct report neighbours_ask_report(
+	struct neighbours *neighbours, uint32_t peer_id, uint32_t cursor);
+
+#endif
