@@ -97,7 +97,9 @@ static bool exercise(void)
 
 __attribute__((noinline)) void crypto_wipe_stack(void)
 {
-	uint8_t below[4096];
+	/* deeper than any way from a role's loop to a cipher: that of a batch of packets is the
+	 * longest */
+	uint8_t below[32768];
 
 	wipe(below, sizeof(below));
 }

@@ -454,9 +454,12 @@ def test_inner_packets_of_an_evil_peer(under_attack, outer):
     counted = rig.wait_drops(before, len(BAD_INNER) + len(NOT_ALLOWED))
     assert counted == {"bad_inner": len(BAD_INNER), "not_allowed": len(NOT_ALLOWED)}
     evil.send()  # a keepalive is no packet
-    for packet in (good4(), good6(), good4() + dice.randbytes(99), good6() + bytes(5)):
+    # One by one: what comes together is joined (UDP segmentation offload), and seen so here.
+    for num, packet in enumerate((good4(), good6(), good4() + dice.randbytes(99),
+                                  good6() + bytes(5)), 1):
         evil.send(packet)
-    wait_until(lambda: delivered(inside, ("10.97.0.66", "fd97::66")), 3, "good ones are delivered")
+        wait_until(lambda: delivered(inside, ("10.97.0.66", "fd97::66")) == num, 3,
+                   "good ones are delivered")
     assert rig.drops() - before == counted
     assert not [each for each in inside.seen
                 if each.destination in ("10.97.0.1", "fd97::1")
@@ -464,11 +467,11 @@ def test_inner_packets_of_an_evil_peer(under_attack, outer):
 
 
 def delivered(tap, sources):
-    """Whether the four good packets came, and came cut to their own length."""
+    """How many good packets came; they come cut to their own length."""
     tap.seen = getattr(tap, "seen", []) + tap.take()
     mine = [each.packet for each in tap.seen if each.source in sources]
     assert all(packet in (good4(), good6()) for packet in mine)
-    return len(mine) == 4
+    return len(mine)
 
 
 def test_inner_header_length_lies_reach_only_the_kernel(under_attack):
