@@ -320,7 +320,7 @@ static bool tail_block(const struct aead_job *job, size_t offset, uint8_t ret_bl
 }
 
 /* h mod 2^130 - 5, plus the second half of the one-time key, mod 2^128. */
-static void finish_tag(const uint64_t h[3], const uint8_t *pad, uint8_t ret_tag[AEAD_TAG_LEN])
+static void finish_tag(uint64_t h[3], const uint8_t *pad, uint8_t ret_tag[AEAD_TAG_LEN])
 {
 	uint64_t h0 = h[0], h1 = h[1], h2 = h[2], g0, g1, g2, carry, select;
 	__uint128_t low, high;
@@ -353,6 +353,7 @@ static void finish_tag(const uint64_t h[3], const uint8_t *pad, uint8_t ret_tag[
 	high = (__uint128_t)(h1 >> 20 | h2 << 24) + load_le64(pad + 8) + (uint64_t)(low >> 64);
 	store_le64(ret_tag, (uint64_t)low);
 	store_le64(ret_tag + 8, (uint64_t)high);
+	wipe(h, 3 * sizeof(h[0]));
 }
 
 /* One more 16-byte block for those of 8 packets (or fewer) that have one at offset; whether any

@@ -21,34 +21,32 @@ static bool use_vectors(const struct aead_job *jobs, unsigned num)
 #endif
 }
 
-void aead_seal_many(struct aead_job *jobs, unsigned num)
+static void run(struct aead_job *jobs, unsigned num, bool seal)
 {
 	for (unsigned i = 0; i < num;) {
+		struct aead_job *job = &jobs[i];
 		unsigned n = num - i < AEAD_MANY_MAX ? num - i : AEAD_MANY_MAX;
 
-		if (use_vectors(jobs + i, n)) {
-			aead_avx512_seal(jobs + i, n);
+		if (use_vectors(job, n)) {
+			seal ? aead_avx512_seal(job, n) : aead_avx512_open(job, n);
 			i += n;
 			continue;
 		}
-		aead_seal(jobs[i].data, jobs[i].data, jobs[i].len, NULL, 0, jobs[i].counter,
-			jobs[i].key);
+		if (seal)
+			aead_seal(job->data, job->data, job->len, NULL, 0, job->counter, job->key);
+		else
+			job->ok = aead_open(job->data, job->data, job->len + AEAD_TAG_LEN, NULL, 0,
+				job->counter, job->key);
 		i++;
 	}
 }
 
+void aead_seal_many(struct aead_job *jobs, unsigned num)
+{
+	run(jobs, num, true);
+}
+
 void aead_open_many(struct aead_job *jobs, unsigned num)
 {
-	for (unsigned i = 0; i < num;) {
-		unsigned n = num - i < AEAD_MANY_MAX ? num - i : AEAD_MANY_MAX;
-
-		if (use_vectors(jobs + i, n)) {
-			aead_avx512_open(jobs + i, n);
-			i += n;
-			continue;
-		}
-		jobs[i].ok = aead_open(jobs[i].data, jobs[i].data, jobs[i].len + AEAD_TAG_LEN, NULL,
-			0, jobs[i].counter, jobs[i].key);
-		i++;
-	}
+	run(jobs, num, false);
 }

@@ -26,36 +26,57 @@ enum {
 	COALESCED_MAX = 65535, /* bytes, with the IP header */
 };
 
-/* A TCP or UDP packet that is no fragment and has no IP options: a run of its own to begin with.
- * Closed when nothing may follow it. */
+/* The IP header's length and protocol of a packet that may be joined at all: whole, without options
+ * or extension headers, its header checksum right. 0: it may not. */
+static uint16_t inspect_ip(const struct packet *packet, uint8_t *ret_protocol)
+{
+	const uint8_t *p = packet->data;
+
+	if (packet->len >= 20 && p[0] == 0x45 && (load_be16(p + 6) & IPV4_MAYBE_DF_ONLY) == 0 &&
+		checksum_fold(checksum_add(0, p, 20)) == UINT16_MAX) {
+		*ret_protocol = p[9];
+		return 20;
+	}
+	if (packet->len >= 40 && p[0] >> 4 == 6) {
+		*ret_protocol = p[6];
+		return 40;
+	}
+	return 0;
+}
+
+/* A packet as a run of its own to begin with; closed when nothing may follow it, and with protocol
+ * 0 when it is no sound TCP or UDP packet. TCP and UDP checksums are not looked at: as in the
+ * kernel's WireGuard, what arrived is what was sent, by the AEAD. */
 static struct coalesced inspect(const struct packet *packet, bool with_tcp, bool with_udp)
 {
-	const uint8_t *p = packet->data, *transport;
-	struct coalesced run = {.num = 1, .is_closed = true};
+	const struct coalesced alone = {.num = 1, .is_closed = true};
+	struct coalesced run = alone;
+	const uint8_t *transport;
 	uint8_t protocol;
 
-	if (packet->len >= 20 && p[0] == 0x45 && (load_be16(p + 6) & IPV4_MAYBE_DF_ONLY) == 0) {
-		run.ip_len = 20;
-		protocol = p[9];
-	} else if (packet->len >= 40 && p[0] >> 4 == 6) {
-		run.ip_len = 40;
-		protocol = p[6];
-	} else {
-		return run;
-	}
-	transport = p + run.ip_len;
+	run.ip_len = inspect_ip(packet, &protocol);
+	if (run.ip_len == 0)
+		return alone;
+	transport = packet->data + run.ip_len;
 	if (protocol == IPPROTO_TCP && packet->len >= run.ip_len + 20u) {
 		run.header_len = (uint16_t)(run.ip_len + (transport[12] >> 4) * 4);
+		if (run.header_len < run.ip_len + 20)
+			return alone;
 		run.is_closed =
 			!with_tcp || (transport[TCP_FLAGS] & ~(TCP_CWR | TCP_ECE)) != TCP_ACK;
 	} else if (protocol == IPPROTO_UDP && packet->len >= run.ip_len + 8u) {
 		run.header_len = (uint16_t)(run.ip_len + UDP_HEADER);
-		run.is_closed = !with_udp || load_be16(transport + UDP_CHECK) == 0;
+		if (load_be16(transport + 4) != packet->len - run.ip_len ||
+			load_be16(transport + UDP_CHECK) == 0)
+			return alone;
+		run.is_closed = !with_udp;
 	} else {
-		return run;
+		return alone;
 	}
+	if (run.header_len > packet->len)
+		return alone;
 	run.protocol = protocol;
-	run.payload_len = packet->len > run.header_len ? packet->len - run.header_len : 0;
+	run.payload_len = packet->len - run.header_len;
 	run.segment_size = run.payload_len;
 	run.is_closed |= run.payload_len == 0;
 	return run;
@@ -94,14 +115,14 @@ static bool continues(
 		!ip_continues(p, q, a->ip_len, a->num))
 		return false;
 	if (a->protocol == IPPROTO_UDP)
-		return load_be16(u + UDP_CHECK) != 0 && a->num < UDP_SEGMENTS_MAX;
+		return a->num < UDP_SEGMENTS_MAX;
 	return (flags & (TCP_SYN | TCP_RST | TCP_URG | TCP_CWR)) == 0 &&
 	       (flags | TCP_FIN | TCP_PSH | TCP_CWR) ==
 		       (t[TCP_FLAGS] | TCP_FIN | TCP_PSH | TCP_CWR) &&
 	       load_be32(u + 4) == load_be32(t + 4) + a->payload_len &&
 	       memcmp(t + 8, u + 8, 5) == 0 &&	 /* acknowledgment, data offset */
 	       memcmp(t + 14, u + 14, 2) == 0 && /* window */
-	       memcmp(t + 20, u + 20, a->header_len - a->ip_len - 20u) == 0; /* options */
+	       memcmp(t + 18, u + 18, a->header_len - a->ip_len - 18u) == 0; /* and options */
 }
 
 /* Returns whether packet number i was added to a run. */
@@ -132,6 +153,12 @@ static bool append(
 	return false;
 }
 
+static void close_all(struct coalescer *c)
+{
+	for (unsigned r = 0; r < c->num; r++)
+		c->runs[r].is_closed = true;
+}
+
 void coalesce(struct coalescer *c, const struct batch *batch, bool with_tcp, bool with_udp)
 {
 	c->num = 0;
@@ -140,6 +167,8 @@ void coalesce(struct coalescer *c, const struct batch *batch, bool with_tcp, boo
 
 		if (run.protocol && append(c, batch, i, &run))
 			continue;
+		if (!run.protocol)
+			close_all(c); /* it may belong to any flow: nothing overtakes it */
 		run.first = run.last = i;
 		c->runs[c->num++] = run;
 	}
@@ -175,4 +204,6 @@ void coalesce_finish(
 		.gso_size = (uint16_t)run->segment_size,
 		.csum_start = run->ip_len,
 		.csum_offset = is_udp ? UDP_CHECK : TCP_CHECK};
+	if (!is_udp && (transport[TCP_FLAGS] & TCP_CWR))
+		ret_header->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
 }

@@ -36,7 +36,8 @@ int segmenter_init(struct segmenter *segmenter, const struct virtio_net_hdr *hea
 	s.family = version == 4 ? AF_INET : AF_INET6;
 	transport_min = s.protocol == IPPROTO_TCP ? TCP_HEADER_MIN : UDP_HEADER;
 	if (s.segment_size == 0 || (version != 4 && version != 6) ||
-		s.ip_len < (version == 4 ? (packet[0] & 15) * 4u : 40) ||
+		s.ip_len < (version == 4 ? 20 : 40) ||
+		(version == 4 && ((packet[0] & 15) < 5 || s.ip_len < (packet[0] & 15) * 4u)) ||
 		s.ip_len + transport_min > len)
 		return -EINVAL;
 	s.header_len = s.ip_len +

@@ -194,10 +194,14 @@ int tun_write(struct tun *tun, const struct batch *batch, unsigned *ret_failed)
 		} else {
 			memcpy(first_header, batch->packets[run->first].data, run->header_len);
 			r = write_run(tun, batch, c.next, run);
-			if (r == -EINVAL && run->protocol == IPPROTO_UDP)
-				tun->features.uso = false;
-			if (r < 0 && r != -EBADFD)
-				failed += write_apart(tun, batch, c.next, run, first_header);
+			if (r < 0 && r != -EBADFD) {
+				unsigned lost = write_apart(tun, batch, c.next, run, first_header);
+
+				/* apart they go: it is the offload the kernel does not want */
+				if (r == -EINVAL && lost == 0 && run->protocol == IPPROTO_UDP)
+					tun->features.uso = false;
+				failed += lost;
+			}
 		}
 		if (r == -EBADFD)
 			return r;

@@ -266,6 +266,8 @@ static void test_what_must_stay_apart(void **state)
 		FIRST_SHORT,
 		FRAGMENT,
 		WITH_OPTIONS,
+		URGENT_POINTER,
+		BAD_IP_CHECKSUM,
 		NUM_CASES
 	};
 	static struct coalescer c;
@@ -307,12 +309,73 @@ static void test_what_must_stay_apart(void **state)
 		q[21] ^= i == PORT;
 		q[15] ^= i == ADDRESS;
 		q[0] ^= i == WITH_OPTIONS ? 3 : 0;
+		q[20 + 19] ^= i == URGENT_POINTER;
+		finish_checksum(q, &flow, batch.packets[1].len);
+		q[11] ^= i == BAD_IP_CHECKSUM;
 		coalesce(&c, &batch, true, true);
 		if (c.num != (i == SAME ? 1 : 2))
 			fail_msg("case %d: %u runs", i, c.num);
 		coalesce(&c, &batch, false, false);
 		assert_int_equal(c.num, 2);
 	}
+}
+
+/* An authenticated peer may send any header: a data offset below 5 words or beyond the packet, a
+ * UDP length that is not the packet's. Two such packets in a row are left as they are. */
+static void test_lying_headers_stay_apart(void **state)
+{
+	static struct coalescer c;
+
+	(void)state;
+	for (unsigned lie = 0; lie < 20; lie++) {
+		struct flow flow = {.family = lie % 2 ? AF_INET6 : AF_INET,
+			.protocol = lie < 16 ? IPPROTO_TCP : IPPROTO_UDP,
+			.number = 1};
+		size_t ip_len = ip_len_of(&flow);
+		struct batch batch = {.num = 2};
+
+		for (unsigned i = 0; i < 2; i++) {
+			/* on the heap, exactly, so that a sanitizer sees every byte too far */
+			uint8_t *p = malloc(100);
+			size_t len = build(p, &flow, lie < 16 ? 20 : 40, 0x10);
+
+			if (lie < 16)
+				p[ip_len + 12] = (uint8_t)((lie < 10 ? lie / 2 : 15) << 4);
+			else
+				store_be16(p + ip_len + 4, (uint16_t)(20 + lie));
+			finish_checksum(p, &flow, len);
+			batch.packets[i].data = malloc(len);
+			memcpy(batch.packets[i].data, p, len);
+			batch.packets[i].len = (uint32_t)len;
+			free(p);
+		}
+		coalesce(&c, &batch, true, true);
+		assert_int_equal(c.num, 2);
+		free(batch.packets[0].data);
+		free(batch.packets[1].data);
+	}
+}
+
+/* A fragment may be of any flow: what comes after it does not go before it. */
+static void test_fragment_is_not_overtaken(void **state)
+{
+	static struct coalescer c;
+	struct flow flow = {.family = AF_INET, .protocol = IPPROTO_TCP, .number = 1};
+	struct batch batch = {.num = 3};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		uint8_t *p = storage[i] + PACKET_HEADROOM;
+
+		batch.packets[i].data = p;
+		batch.packets[i].len = (uint32_t)build(p, &flow, 100, 0x10);
+	}
+	batch.packets[1].data[6] = 0x20;
+	flow.seq -= 200;
+	flow.id = 1;
+	build(batch.packets[2].data, &flow, 100, 0x10);
+	coalesce(&c, &batch, true, true);
+	assert_int_equal(c.num, 3);
 }
 
 static void test_nonsense_is_refused(void **state)
@@ -401,6 +464,8 @@ int main(void)
 		cmocka_unit_test(test_joined_and_cut_again),
 		cmocka_unit_test(test_what_must_stay_apart),
 		cmocka_unit_test(test_flags_of_segments),
+		cmocka_unit_test(test_lying_headers_stay_apart),
+		cmocka_unit_test(test_fragment_is_not_overtaken),
 		cmocka_unit_test(test_nonsense_is_refused),
 	};
 
