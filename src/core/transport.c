@@ -88,6 +88,8 @@ int transport_add_peer(struct transport *t, uint32_t peer_id)
 
 void transport_dispose(struct transport *t, struct keypairs_dropped dropped)
 {
+	bool any = false;
+
 	transport_flush_out(t); /* what waits to be sealed borrows its key */
 	for (size_t i = 0; i < ARRAY_SIZE(dropped.keypairs); i++) {
 		struct keypair *keypair = dropped.keypairs[i];
@@ -98,8 +100,10 @@ void transport_dispose(struct transport *t, struct keypairs_dropped dropped)
 		map_remove(&t->by_remote_index, keypair->remote_index);
 		transport_emit(t, EVENT_KEYPAIR_GONE, 0, keypair->local_index);
 		keypair_free(keypair);
-		aead_forget();
+		any = true;
 	}
+	if (any)
+		aead_forget();
 }
 
 static void purge_staged(struct transport *t, struct transport_peer *peer)

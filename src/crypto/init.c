@@ -97,9 +97,7 @@ static bool exercise(void)
 
 __attribute__((noinline)) void crypto_wipe_stack(void)
 {
-	/* deeper than any way from a role's loop to a cipher: that of a batch of packets is the
-	 * longest */
-	uint8_t below[32768];
+	uint8_t below[4096];
 
 	wipe(below, sizeof(below));
 }
