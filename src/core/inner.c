@@ -5,6 +5,8 @@
  */
 #include "core/inner.h"
 
+#include "base/checksum.h"
+
 enum {
 	IPV4_HEADER = 20,
 	IPV6_HEADER = 40,
@@ -47,21 +49,6 @@ bool inner_parse(const uint8_t *data, size_t len, struct inner *ret_inner)
 	return false;
 }
 
-/* The one's complement sum of 16-bit words (RFC 1071) and, folded and inverted, the checksum. */
-static uint32_t checksum_add(uint32_t sum, const uint8_t *data, size_t len)
-{
-	for (; len >= 2; data += 2, len -= 2)
-		sum += load_be16(data);
-	return len ? sum + (uint32_t)(data[0] << 8) : sum;
-}
-
-static uint16_t checksum_finish(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
 uint8_t inner_ecn_encapsulate(uint8_t inner_tos)
 {
 	return inner_tos & ECN_MASK;
@@ -81,10 +68,11 @@ void inner_ecn_decapsulate(uint8_t *data, const struct inner *inner, uint8_t out
 		data[1] ^= (uint8_t)(change << 4);
 	} else if (change) {
 		const uint16_t checksum = load_be16(data + 10), before = load_be16(data);
+		uint32_t sum;
 
 		data[1] ^= change; /* and RFC 1624, equation 3 */
-		store_be16(data + 10, checksum_finish((uint32_t)(uint16_t)~checksum +
-						      (uint16_t)~before + load_be16(data)));
+		sum = (uint32_t)(uint16_t)~checksum + (uint16_t)~before + load_be16(data);
+		store_be16(data + 10, (uint16_t)~checksum_fold(sum));
 	}
 }
 
@@ -147,8 +135,8 @@ static bool may_answer(const uint8_t *packet, const struct inner *inner)
 	return type != 3 && type != 4 && type != 5 && type != 11 && type != 12;
 }
 
-/* The header of an answer, whose ICMP part has len bytes; returns what its checksum begins with. */
-static uint32_t header_write(uint8_t *buf, const struct inner *answered, uint32_t len)
+/* The header of an answer, whose ICMP part has len bytes. */
+static void header_write(uint8_t *buf, const struct inner *answered, uint32_t len)
 {
 	if (answered->family == AF_INET) {
 		buf[0] = 4 << 4 | IPV4_HEADER / 4;
@@ -158,8 +146,8 @@ static uint32_t header_write(uint8_t *buf, const struct inner *answered, uint32_
 		buf[9] = IPPROTO_ICMP;
 		memcpy(buf + 12, answered->dst, 4);
 		memcpy(buf + 16, answered->src, 4);
-		store_be16(buf + 10, checksum_finish(checksum_add(0, buf, IPV4_HEADER)));
-		return 0;
+		checksum_store_ipv4(buf);
+		return;
 	}
 	buf[0] = 6 << 4;
 	store_be16(buf + 4, (uint16_t)len);
@@ -167,8 +155,6 @@ static uint32_t header_write(uint8_t *buf, const struct inner *answered, uint32_
 	buf[7] = HOP_LIMIT;
 	memcpy(buf + 8, answered->dst, 16);
 	memcpy(buf + 24, answered->src, 16);
-	/* The pseudo-header: both addresses, length, protocol. */
-	return checksum_add(len + IPPROTO_ICMPV6, buf + 8, 32);
 }
 
 size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *packet, size_t len)
@@ -185,13 +171,16 @@ size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *pack
 	const uint32_t quote_len = inner.len < room ? inner.len : room;
 	const uint32_t icmp_len = ICMP_HEADER + quote_len;
 	uint8_t *icmp = buf + header_len;
+	uint64_t sum = 0;
 
 	memset(buf, 0, header_len + ICMP_HEADER);
 	icmp[0] = is_ipv6 ? 1 : 3; /* destination unreachable: */
 	icmp[1] = is_ipv6 ? 3 : 1; /* address, or host */
 	memcpy(icmp + ICMP_HEADER, packet, quote_len);
-	store_be16(icmp + 2,
-		checksum_finish(checksum_add(header_write(buf, &inner, icmp_len), icmp, icmp_len)));
+	header_write(buf, &inner, icmp_len);
+	if (is_ipv6) /* the checksum of ICMP itself has no pseudo header */
+		sum = checksum_add_pseudo(sum, buf, AF_INET6, IPPROTO_ICMPV6, icmp_len);
+	checksum_store(icmp + 2, checksum_add(sum, icmp, icmp_len), false);
 	return header_len + icmp_len;
 }
 

@@ -4,7 +4,7 @@
  */
 #include "net/coalesce.h"
 
-#include "net/checksum.h"
+#include "base/checksum.h"
 #include "net/segment.h"
 
 enum {

@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#include "net/checksum.h"
+#include "base/checksum.h"
 
 enum { TCP_FIN = 0x01, TCP_PSH = 0x08, TCP_CWR = 0x80 };
 enum { TCP_HEADER_MIN = 20, TCP_FLAGS = 13, TCP_CHECK = 16, UDP_HEADER = 8, UDP_CHECK = 6 };

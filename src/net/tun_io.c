@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "net/checksum.h"
+#include "base/checksum.h"
 #include "net/coalesce.h"
 #include "net/segment.h"
 #include "net/tun.h"

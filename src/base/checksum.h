@@ -3,8 +3,8 @@
  * The Internet checksum (RFC 1071), accumulated over parts. Sums are kept in the machine's byte
  * order, as RFC 1071 section 2(B) allows; every part but the last has an even length.
  */
-#ifndef ADIT_NET_CHECKSUM_H
-#define ADIT_NET_CHECKSUM_H
+#ifndef ADIT_BASE_CHECKSUM_H
+#define ADIT_BASE_CHECKSUM_H
 
 #include "base/address.h"
 
