@@ -14,47 +14,79 @@ static inline uint64_t halves(uint64_t word)
 	return (word & UINT32_MAX) + (word >> 32);
 }
 
-/* The sum of len bytes, copied to dst unless it is NULL. */
-static inline uint64_t add(uint8_t *dst, const uint8_t *src, size_t len)
+/* The last len bytes, fewer than 8, as a word. */
+static inline uint64_t tail_word(const uint8_t *src, size_t len)
 {
-	vector sums[VECTORS] = {{0}};
-	uint64_t sum = 0, word;
+	uint64_t sum = 0;
+	uint32_t word;
+	uint16_t half;
 
-	for (; len >= CHUNK; src += CHUNK, len -= CHUNK) {
+	if (len & 4) {
+		memcpy(&word, src, sizeof(word));
+		sum += word;
+		src += sizeof(word);
+	}
+	if (len & 2) {
+		memcpy(&half, src, sizeof(half));
+		sum += half;
+		src += sizeof(half);
+	}
+	if (len & 1) {
+		half = 0;
+		memcpy(&half, src, 1);
+		sum += half;
+	}
+	return sum;
+}
+
+/* The sum of num chunks, copied to dst unless it is NULL. */
+static inline uint64_t add_chunks(uint8_t *dst, const uint8_t *src, size_t num)
+{
+	vector sums[VECTORS] = {{0}}, words;
+	uint64_t sum = 0;
+
+	for (; num; num--, src += CHUNK) {
 #pragma GCC unroll 4
-		for (int i = 0; i < VECTORS; i++) {
-			vector words;
-
-			memcpy(&words, src + sizeof(words) * (size_t)i, sizeof(words));
+		for (size_t i = 0; i < VECTORS; i++) {
+			memcpy(&words, src + sizeof(words) * i, sizeof(words));
 			sums[i] += (words & UINT32_MAX) + (words >> 32);
 			if (dst)
-				memcpy(dst + sizeof(words) * (size_t)i, &words, sizeof(words));
+				memcpy(dst + sizeof(words) * i, &words, sizeof(words));
 		}
 		dst = dst ? dst + CHUNK : NULL;
 	}
 	for (int i = 0; i < VECTORS; i++)
 		sum += sums[i][0] + sums[i][1];
-	for (size_t n; len; src += n, len -= n) {
-		n = len < sizeof(word) ? len : sizeof(word);
-		word = 0;
-		memcpy(&word, src, n);
-		sum += halves(word);
-		if (dst) {
-			memcpy(dst, src, n);
-			dst += n;
-		}
-	}
-	return halves(sum);
+	return sum;
+}
+
+static inline uint64_t add(const uint8_t *src, size_t len)
+{
+	uint64_t sum = 0;
+
+	for (; len >= 8; src += 8, len -= 8)
+		sum += halves(load_le64(src));
+	return sum + tail_word(src, len);
 }
 
 uint64_t checksum_add(uint64_t sum, const void *data, size_t len)
 {
-	return halves(sum) + add(NULL, data, len);
+	size_t in_chunks = len / CHUNK * CHUNK;
+
+	sum = halves(sum);
+	if (in_chunks)
+		sum += halves(add_chunks(NULL, data, len / CHUNK));
+	return sum + add((const uint8_t *)data + in_chunks, len - in_chunks);
 }
 
 uint64_t checksum_add_copy(uint64_t sum, void *dst, const void *src, size_t len)
 {
-	return halves(sum) + add(dst, src, len);
+	size_t in_chunks = len / CHUNK * CHUNK, rest = len - in_chunks;
+	const uint8_t *from = (const uint8_t *)src + in_chunks;
+
+	if (rest)
+		memcpy((uint8_t *)dst + in_chunks, from, rest);
+	return halves(sum) + halves(add_chunks(dst, src, len / CHUNK)) + add(from, rest);
 }
 
 uint64_t checksum_add_pseudo(
