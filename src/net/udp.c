@@ -312,3 +312,8 @@ bool udp_receiver_has_more(const struct udp_receiver *receiver)
 {
 	return receiver->current < receiver->num;
 }
+
+bool udp_receiver_was_full(const struct udp_receiver *receiver)
+{
+	return receiver->num == RECEIVE_MAX;
+}

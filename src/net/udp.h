@@ -49,6 +49,9 @@ MUST_CHECK int udp_receive(struct udp_receiver *receiver, int fd, struct batch *
 /* Whether datagrams are kept from an earlier call. */
 bool udp_receiver_has_more(const struct udp_receiver *receiver);
 
+/* Whether the last system call took as much as it can, so that the socket may hold more. */
+bool udp_receiver_was_full(const struct udp_receiver *receiver);
+
 /* Send all datagrams of a batch, in order, each to its endpoint from the endpoint's local address
  * (if set) and with its TOS byte, runs of equal size to one endpoint joined by UDP_SEGMENT where it
  * works. The endpoint's local_ifindex is used only with a link-local source: elsewhere it would

@@ -229,38 +229,34 @@ static void serve_monitor(void)
 
 /* --- packets --------------------------------------------------------- */
 
-/* Returns whether there was anything. */
+/* Both return whether there may be more: an empty queue is not asked again before poll. */
 static bool pump_tun(void)
 {
+	bool full;
+
 	int r = tun_read(&dp.tun, dp.reader, &dp.batch);
 
 	if (r == -EBADFD)
 		_exit(ROLE_INTERFACE_GONE);
 	if (r < 0 && r != -ENOMEM && r != -ENOBUFS)
 		role_fail("TUN device", r);
-	if (dp.batch.num == 0)
-		return false;
-	transport_encrypt(dp.transport, &dp.batch, clock_boottime_ns());
-	return true;
+	full = dp.batch.num == BATCH_MAX || tun_reader_has_more(dp.reader);
+	if (dp.batch.num)
+		transport_encrypt(dp.transport, &dp.batch, clock_boottime_ns());
+	return full;
 }
 
 static bool pump_socket(int fd)
 {
-	bool any = false;
-
-	if (fd < 0)
-		return false;
 	do {
 		int r = udp_receive(dp.receiver, fd, &dp.batch);
 
 		if (r < 0)
 			role_fail("socket", r);
-		if (dp.batch.num == 0)
-			break;
-		any = true;
-		transport_decrypt(dp.transport, &dp.batch, clock_boottime_ns());
+		if (dp.batch.num)
+			transport_decrypt(dp.transport, &dp.batch, clock_boottime_ns());
 	} while (udp_receiver_has_more(dp.receiver));
-	return any;
+	return udp_receiver_was_full(dp.receiver);
 }
 
 static noreturn void run(void)
