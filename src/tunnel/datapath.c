@@ -233,7 +233,6 @@ static void serve_monitor(void)
 static bool pump_tun(void)
 {
 	bool full;
-
 	int r = tun_read(&dp.tun, dp.reader, &dp.batch);
 
 	if (r == -EBADFD)
