@@ -27,12 +27,6 @@ const struct crypto_contexts *crypto_contexts(void);
  * ours makes it fail: to go on would mean to send what is not encrypted. */
 void crypto_check(int result);
 
-/* The vector kernels of aead_seal_many and aead_open_many, for up to AEAD_MANY_MAX jobs. */
-enum { AEAD_MANY_MAX = 64 };
-bool aead_avx512_is_available(void);
-void aead_avx512_seal(struct aead_job *jobs, unsigned num);
-void aead_avx512_open(struct aead_job *jobs, unsigned num);
-
 /* Overwrite the stack below the caller's frame, where libcrypto's functions leave their locals:
  * BLAKE2s, for one, its output. */
 void crypto_wipe_stack(void);

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Many packets at once are the same as each alone, whatever kernel does it: every length, mixed
- * lengths and keys, any number, and a forged one among them.
+ * Many packets at once are the same as each alone with libcrypto, on every vector kernel that this
+ * processor has and as aead_seal_many chooses: every length, mixed lengths and keys, any number,
+ * and forged ones among them.
+ *
+ *   test_aead_many [PACKETS [SEED]]
+ *
+ * With PACKETS, that many random packets on each kernel instead of some thousands.
  */
 #include "crypto/aead.h"
 
@@ -11,36 +16,109 @@
 
 #include <cmocka.h>
 
-#include "crypto/internal.h"
+#include "crypto/aead_vector.h"
 
-enum { NUM_MAX = AEAD_MANY_MAX + 9, LEN_MAX = 2000 };
+enum {
+	NUM_MAX = 2 * VECTOR_LANES_MAX + 9,
+	LEN_MAX = UINT16_MAX,
+	PACKETS = 20000, /* random ones */
+};
 
 static uint8_t storage[NUM_MAX][LEN_MAX + AEAD_TAG_LEN + 1];
 static uint8_t plain[NUM_MAX][LEN_MAX];
 static uint8_t expected[NUM_MAX][LEN_MAX + AEAD_TAG_LEN];
 static uint8_t keys[NUM_MAX][KEY_LEN];
 static struct aead_job jobs[NUM_MAX];
+static unsigned long num_packets = PACKETS;
+static uint64_t seed = 1;
+
+/* What is tested: a kernel, or NULL, the choice of aead_seal_many. */
+static const struct aead_kernel *kernel;
+
+#if defined(__x86_64__)
+static unsigned run_kernel(struct aead_job *first, unsigned num, bool seal)
+{
+	if (num > kernel->poly_lanes)
+		num = kernel->poly_lanes;
+	seal ? aead_kernel_seal(kernel, first, num) : aead_kernel_open(kernel, first, num);
+	return num;
+}
+#else
+static unsigned run_kernel(struct aead_job *first, unsigned num, bool seal)
+{
+	(void)first, (void)seal;
+	fail();
+	return num;
+}
+#endif
+
+static void seal_many(unsigned num)
+{
+	if (!kernel)
+		aead_seal_many(jobs, num);
+	for (unsigned i = 0; kernel && i < num;)
+		i += run_kernel(jobs + i, num - i, true);
+}
+
+static void open_many(unsigned num)
+{
+	if (!kernel)
+		aead_open_many(jobs, num);
+	for (unsigned i = 0; kernel && i < num;)
+		i += run_kernel(jobs + i, num - i, false);
+}
+
+/* SplitMix64 */
+static uint64_t random64(void)
+{
+	uint64_t z = seed += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+static uint32_t random_below(uint32_t bound)
+{
+	return (uint32_t)(random64() % bound);
+}
 
 static void fill(void *data, size_t len)
 {
-	uint8_t *p = data;
+	for (size_t i = 0; i < len; i += 8) {
+		uint64_t word = random64();
 
-	for (size_t i = 0; i < len; i++)
-		p[i] = (uint8_t)(rand() >> 7);
+		memcpy((uint8_t *)data + i, &word, len - i < 8 ? len - i : 8);
+	}
 }
 
-/* A packet, and what libcrypto alone makes of it. */
-static void prepare(unsigned i, uint32_t len, const uint8_t *key)
+/* What libcrypto alone makes of a packet. */
+static void prepare(unsigned i, uint32_t len, uint64_t counter, const uint8_t *key)
 {
-	uint64_t counter = (uint64_t)rand() << 40 ^ (uint64_t)rand();
-
-	fill(plain[i], len);
-	if (rand() % 8 == 0)
-		memset(plain[i], 0xff, len);
 	memcpy(storage[i], plain[i], len);
 	storage[i][len + AEAD_TAG_LEN] = 0xa5;
 	jobs[i] = (struct aead_job){.data = storage[i], .len = len, .counter = counter, .key = key};
 	aead_seal(expected[i], plain[i], len, NULL, 0, counter, key);
+}
+
+/* Counters around 0, 2^32 and 2^64, and any. */
+static uint64_t random_counter(void)
+{
+	static const uint64_t middles[] = {0, UINT64_C(1) << 32, UINT64_C(1) << 63};
+	uint32_t which = random_below(6);
+
+	return which < 3 ? middles[which] + random_below(64) - 32 : random64();
+}
+
+static void prepare_random(unsigned i, uint32_t len, const uint8_t *key)
+{
+	uint32_t kind = random_below(16);
+
+	if (kind < 2)
+		memset(plain[i], kind ? 0xff : 0, len);
+	else
+		fill(plain[i], len);
+	prepare(i, len, random_counter(), key);
 }
 
 static void assert_sealed(unsigned num)
@@ -51,64 +129,108 @@ static void assert_sealed(unsigned num)
 	}
 }
 
+/* Every length, in a full batch and in small ones, whose packets are cut into pieces; beside it a
+ * longer packet. */
 static void test_every_length(void **state)
 {
+	static const unsigned nums[] = {1, 2, 3, 5, VECTOR_LANES_MAX};
+
 	(void)state;
 	fill(keys, sizeof(keys));
-	for (uint32_t len = 0; len < 700; len++) {
-		for (unsigned i = 0; i < 8; i++)
-			prepare(i, len + i % 2 * 1000, keys[0]);
-		aead_seal_many(jobs, 8);
-		assert_sealed(8);
-		aead_open_many(jobs, 8);
-		for (unsigned i = 0; i < 8; i++) {
-			assert_true(jobs[i].ok);
-			assert_memory_equal(storage[i], plain[i], jobs[i].len);
+	for (uint32_t len = 0; len < 2100; len++) {
+		unsigned num = nums[len % ARRAY_SIZE(nums)];
+
+		for (unsigned n = 1; n <= num; n += num - 1 ?: 1) {
+			for (unsigned i = 0; i < n; i++)
+				prepare_random(i, i == 2 ? len + 1000 : len, keys[0]);
+			seal_many(n);
+			assert_sealed(n);
+			open_many(n);
+			for (unsigned i = 0; i < n; i++) {
+				assert_true(jobs[i].ok);
+				assert_memory_equal(storage[i], plain[i], jobs[i].len);
+			}
 		}
 	}
 }
 
-static void test_any_number_of_any_length(void **state)
+static uint32_t random_len(void)
+{
+	switch (random_below(256)) {
+	case 0:
+		return random_below(LEN_MAX + 1);
+	case 1 ... 64:
+		return random_below(2100);
+	default:
+		return random_below(260);
+	}
+}
+
+/* Flip a bit of some packets: text, or tag. */
+static void forge(unsigned num, bool ret_forged[])
+{
+	unsigned chance = random_below(8);
+
+	for (unsigned i = 0; i < num; i++) {
+		ret_forged[i] = random_below(8) < chance;
+		if (ret_forged[i])
+			storage[i][random_below(jobs[i].len + AEAD_TAG_LEN)] ^=
+				(uint8_t)(1 << random_below(8));
+	}
+}
+
+static void check_random_batch(unsigned num)
+{
+	bool same_key = random_below(2), same_len = random_below(2), forged[NUM_MAX];
+	uint32_t len = random_len();
+
+	for (unsigned i = 0; i < num; i++)
+		prepare_random(
+			i, same_len ? len : random_len(), keys[same_key ? 0 : random_below(num)]);
+	seal_many(num);
+	assert_sealed(num);
+	forge(num, forged);
+	open_many(num);
+	for (unsigned i = 0; i < num; i++) {
+		assert_int_equal(jobs[i].ok, !forged[i]);
+		assert_int_equal(storage[i][jobs[i].len + AEAD_TAG_LEN], 0xa5);
+		if (jobs[i].ok)
+			assert_memory_equal(storage[i], plain[i], jobs[i].len);
+	}
+}
+
+static void test_random_batches(void **state)
 {
 	(void)state;
-	for (int n = 0; n < 3000; n++) {
-		unsigned num = 1 + (unsigned)rand() % (n % 10 ? 20 : NUM_MAX);
-		bool same_key = rand() % 2, same_len = rand() % 2;
-		uint32_t len = (uint32_t)rand() % LEN_MAX;
-		unsigned forged = (unsigned)rand() % num;
-		bool forge = rand() % 2;
+	for (unsigned long done = 0; done < num_packets;) {
+		unsigned num = 1 + random_below(random_below(4) ? VECTOR_LANES_MAX : NUM_MAX);
 
 		fill(keys, sizeof(keys));
-		for (unsigned i = 0; i < num; i++)
-			prepare(i, same_len ? len : (uint32_t)rand() % LEN_MAX,
-				keys[same_key ? 0 : i]);
-		aead_seal_many(jobs, num);
-		assert_sealed(num);
-		if (forge)
-			storage[forged][(unsigned)rand() % (jobs[forged].len + AEAD_TAG_LEN)] ^=
-				(uint8_t)(1 << rand() % 8);
-		aead_open_many(jobs, num);
-		for (unsigned i = 0; i < num; i++) {
-			assert_int_equal(jobs[i].ok, !(forge && i == forged));
-			if (jobs[i].ok)
-				assert_memory_equal(storage[i], plain[i], jobs[i].len);
-		}
+		check_random_batch(num);
+		done += num;
 	}
 }
 
-/* Nothing of a forged packet's plaintext comes out. */
+/* Nothing of a forged packet's plaintext comes out, whatever bit is wrong. */
 static void test_forged_is_not_decrypted(void **state)
 {
+	static const uint32_t wrong[] = {0, 500, 999, 1000, 1015};
+
 	(void)state;
 	fill(keys, sizeof(keys));
-	for (unsigned i = 0; i < 8; i++)
-		prepare(i, 1000, keys[i]);
-	aead_seal_many(jobs, 8);
-	storage[3][1000] ^= 1;
-	aead_open_many(jobs, 8);
-	assert_false(jobs[3].ok);
-	for (unsigned at = 0; at + 16 <= 1000; at += 16)
-		assert_memory_not_equal(storage[3] + at, plain[3] + at, 16);
+	for (size_t k = 0; k < ARRAY_SIZE(wrong); k++) {
+		for (unsigned i = 0; i < 8; i++)
+			prepare_random(i, 1000, keys[i]);
+		fill(plain[3], 1000);
+		prepare(3, 1000, 7, keys[3]);
+		seal_many(8);
+		storage[3][wrong[k]] ^= 0x80;
+		open_many(8);
+		for (unsigned i = 0; i < 8; i++)
+			assert_int_equal(jobs[i].ok, i != 3);
+		for (unsigned at = 0; at + 16 <= 1000; at += 16)
+			assert_memory_not_equal(storage[3] + at, plain[3] + at, 16);
+	}
 }
 
 /* Carries at their longest: all bits of message, key and counter set. */
@@ -117,30 +239,44 @@ static void test_extremes(void **state)
 	(void)state;
 	memset(keys, 0xff, sizeof(keys));
 	for (unsigned i = 0; i < 16; i++) {
-		prepare(i, 512 + i, keys[i]);
-		memset(plain[i], i % 2 ? 0xff : 0, jobs[i].len);
-		memcpy(storage[i], plain[i], jobs[i].len);
-		jobs[i].counter = UINT64_MAX - i;
-		aead_seal(expected[i], plain[i], jobs[i].len, NULL, 0, jobs[i].counter, keys[i]);
+		memset(plain[i], i % 2 ? 0xff : 0, 512 + i);
+		prepare(i, 512 + i, UINT64_MAX - i, keys[i]);
 	}
-	aead_seal_many(jobs, 16);
+	seal_many(16);
 	assert_sealed(16);
 }
 
-int main(void)
+static int run(const struct aead_kernel *which)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_length),
-		cmocka_unit_test(test_any_number_of_any_length),
+		cmocka_unit_test(test_random_batches),
 		cmocka_unit_test(test_forged_is_not_decrypted),
 		cmocka_unit_test(test_extremes),
 	};
 
+	kernel = which;
+	return cmocka_run_group_tests_name(
+		which ? which->name : "aead_seal_many", tests, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	int failed;
+
+	if (argc > 1)
+		num_packets = strtoul(argv[1], NULL, 10);
+	if (argc > 2)
+		seed = strtoull(argv[2], NULL, 10);
 	if (crypto_init() < 0)
 		return 1;
-#if defined(__x86_64__)
-	if (!aead_avx512_is_available())
-		print_message("SKIPPED the AVX-512 kernel: this processor has none\n");
-#endif
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed = run(NULL);
+	for (size_t i = 0; aead_kernels[i]; i++) {
+		if (aead_kernels[i]->is_available())
+			failed += run(aead_kernels[i]);
+		else
+			print_message(
+				"SKIPPED %s: this processor has none\n", aead_kernels[i]->name);
+	}
+	return failed;
 }
