@@ -20,25 +20,25 @@ static bool is_available(void)
 
 /* --- ChaCha20 -------------------------------------------------------- */
 
-static inline VECTOR __m256i rotate(__m256i v, int bits)
+static INLINE VECTOR __m256i rotate(__m256i v, int bits)
 {
 	return _mm256_or_si256(_mm256_slli_epi32(v, bits), _mm256_srli_epi32(v, 32 - bits));
 }
 
 /* Rotate by 16 or 8 bits: one shuffle of bytes. */
-static inline VECTOR __m256i rotate16(__m256i v)
+static INLINE VECTOR __m256i rotate16(__m256i v)
 {
 	return _mm256_shuffle_epi8(v, _mm256_set_epi64x(0x0d0c0f0e09080b0a, 0x0504070601000302,
 					      0x0d0c0f0e09080b0a, 0x0504070601000302));
 }
 
-static inline VECTOR __m256i rotate8(__m256i v)
+static INLINE VECTOR __m256i rotate8(__m256i v)
 {
 	return _mm256_shuffle_epi8(v, _mm256_set_epi64x(0x0e0d0c0f0a09080b, 0x0605040702010003,
 					      0x0e0d0c0f0a09080b, 0x0605040702010003));
 }
 
-static inline VECTOR void quarter_round(__m256i *a, __m256i *b, __m256i *c, __m256i *d)
+static INLINE VECTOR void quarter_round(__m256i *a, __m256i *b, __m256i *c, __m256i *d)
 {
 	*a = _mm256_add_epi32(*a, *b);
 	*d = rotate16(_mm256_xor_si256(*d, *a));
@@ -51,7 +51,7 @@ static inline VECTOR void quarter_round(__m256i *a, __m256i *b, __m256i *c, __m2
 }
 
 /* From vectors of word i of all blocks to vectors of 8 words of block i. */
-static inline VECTOR void transpose(__m256i v[8])
+static INLINE VECTOR void transpose(__m256i v[8])
 {
 	__m256i t[8];
 
@@ -77,14 +77,14 @@ static inline VECTOR void transpose(__m256i v[8])
 		v[i] = t[i];
 }
 
-static inline VECTOR void set_from(__m256i *word, __m256i mask, uint32_t value)
+static INLINE VECTOR void set_from(__m256i *word, __m256i mask, uint32_t value)
 {
 	*word = _mm256_blendv_epi8(*word, _mm256_set1_epi32((int)value), mask);
 }
 
 /* The words of the state, each for all lanes: what a run sets for the lanes behind it too, the next
  * sets anew. */
-static inline VECTOR void load_state(__m256i state[16], const struct chacha_lanes *lanes)
+static INLINE VECTOR void load_state(__m256i state[16], const struct chacha_lanes *lanes)
 {
 	const __m256i lane_numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
 	const uint8_t *key = NULL;
@@ -114,7 +114,7 @@ static inline VECTOR void load_state(__m256i state[16], const struct chacha_lane
 	state[12] = _mm256_add_epi32(state[12], lane_numbers);
 }
 
-static inline VECTOR void xor_half(uint8_t *data, __m256i stream)
+static INLINE VECTOR void xor_half(uint8_t *data, __m256i stream)
 {
 	__m256i text = _mm256_loadu_si256((const void *)data);
 
@@ -122,7 +122,7 @@ static inline VECTOR void xor_half(uint8_t *data, __m256i stream)
 }
 
 /* Xor the blocks of key stream, each in two halves, into the packets. */
-static inline VECTOR void xor_blocks(
+static INLINE VECTOR void xor_blocks(
 	const struct chacha_lanes *lanes, const __m256i low[8], const __m256i high[8])
 {
 	uint8_t text[CHACHA_BLOCK_LEN];
@@ -180,13 +180,13 @@ struct poly {
 	__m256i h[5], r[5], s[5];
 };
 
-static inline VECTOR __m256i limb(__m256i word)
+static INLINE VECTOR __m256i limb(__m256i word)
 {
 	return _mm256_and_si256(word, _mm256_set1_epi64x((1 << 26) - 1));
 }
 
 /* 16 bytes (low and high half) of each string as limbs of 26 bits. */
-static inline VECTOR void split(__m256i low, __m256i high, __m256i ret[5])
+static INLINE VECTOR void split(__m256i low, __m256i high, __m256i ret[5])
 {
 	ret[0] = limb(low);
 	ret[1] = limb(_mm256_srli_epi64(low, 26));
@@ -195,7 +195,7 @@ static inline VECTOR void split(__m256i low, __m256i high, __m256i ret[5])
 	ret[4] = _mm256_srli_epi64(high, 40);
 }
 
-static inline VECTOR void poly_init(struct poly *p, const uint64_t *low, const uint64_t *high)
+static INLINE VECTOR void poly_init(struct poly *p, const uint64_t *low, const uint64_t *high)
 {
 	split(_mm256_loadu_si256((const void *)low), _mm256_loadu_si256((const void *)high), p->r);
 	for (int i = 0; i < 5; i++) {
@@ -205,14 +205,14 @@ static inline VECTOR void poly_init(struct poly *p, const uint64_t *low, const u
 }
 
 /* Carry from one limb to the next. */
-static inline VECTOR void carry(__m256i *from, __m256i *to)
+static INLINE VECTOR void carry(__m256i *from, __m256i *to)
 {
 	*to = _mm256_add_epi64(*to, _mm256_srli_epi64(*from, 26));
 	*from = limb(*from);
 }
 
 /* h = (h + block) * r for 16 bytes (low and high half) of each string in the mask. */
-static inline VECTOR void poly_step(struct poly *p, __m256i low, __m256i high, __m256i mask)
+static INLINE VECTOR void poly_step(struct poly *p, __m256i low, __m256i high, __m256i mask)
 {
 	__m256i a[5], d[5], wrapped;
 
@@ -244,7 +244,7 @@ static inline VECTOR void poly_step(struct poly *p, __m256i low, __m256i high, _
 }
 
 /* 2 blocks of each string, one a vector, to vectors of their low and high halves. */
-static inline VECTOR void poly_chunk(
+static INLINE VECTOR void poly_chunk(
 	struct poly *p, const uint8_t *const data[POLY_LANES], const __m256i masks[2])
 {
 	__m256i v[4], t[4];
@@ -263,7 +263,7 @@ static inline VECTOR void poly_chunk(
 }
 
 /* The next bytes of each string, where none of them ends before. */
-static inline VECTOR void poly_full_chunk(
+static INLINE VECTOR void poly_full_chunk(
 	struct poly *p, const uint8_t *const data[POLY_LANES], uint32_t offset)
 {
 	const __m256i all = _mm256_set1_epi64x(-1);
@@ -300,7 +300,7 @@ static VECTOR void poly_last_chunk(struct poly *p, const uint8_t *const data[POL
 }
 
 /* The sums in the limbs that aead_vector.c computes with. */
-static inline VECTOR void store_sums(struct poly_lanes *lanes, unsigned lane, const __m256i h[5])
+static INLINE VECTOR void store_sums(struct poly_lanes *lanes, unsigned lane, const __m256i h[5])
 {
 	uint64_t limbs[5][POLY_LANES];
 
@@ -317,28 +317,28 @@ static inline VECTOR void store_sums(struct poly_lanes *lanes, unsigned lane, co
 	wipe(limbs, sizeof(limbs));
 }
 
-/* The groups take turns because each alone would wait for its multiplications. */
 static VECTOR void poly_sum(struct poly_lanes *lanes)
 {
 	struct poly p[POLY_GROUPS];
+	unsigned groups = lanes->num / POLY_LANES;
 	uint32_t shortest = UINT32_MAX, longest = 0, offset = 0;
 
-	for (unsigned i = 0; i < POLY_GROUPS * POLY_LANES; i++) {
+	for (unsigned i = 0; i < lanes->num; i++) {
 		shortest = lanes->len[i] < shortest ? lanes->len[i] : shortest;
 		longest = lanes->len[i] > longest ? lanes->len[i] : longest;
 	}
-	for (unsigned g = 0; g < POLY_GROUPS; g++)
+	for (unsigned g = 0; g < groups; g++)
 		poly_init(&p[g], lanes->r[0] + g * POLY_LANES, lanes->r[1] + g * POLY_LANES);
 	for (; offset + CHUNK <= shortest; offset += CHUNK) {
-		for (unsigned g = 0; g < POLY_GROUPS; g++)
+		for (unsigned g = 0; g < groups; g++)
 			poly_full_chunk(&p[g], lanes->data + g * POLY_LANES, offset);
 	}
 	for (; offset < longest; offset += CHUNK) {
-		for (unsigned g = 0; g < POLY_GROUPS; g++)
+		for (unsigned g = 0; g < groups; g++)
 			poly_last_chunk(&p[g], lanes->data + g * POLY_LANES,
 				lanes->len + g * POLY_LANES, offset);
 	}
-	for (unsigned g = 0; g < POLY_GROUPS; g++)
+	for (unsigned g = 0; g < groups; g++)
 		store_sums(lanes, g * POLY_LANES, p[g].h);
 	wipe(p, sizeof(p));
 }

@@ -24,7 +24,7 @@ static bool is_available(void)
 
 /* --- ChaCha20 -------------------------------------------------------- */
 
-static inline VECTOR void quarter_round(__m512i *a, __m512i *b, __m512i *c, __m512i *d)
+static INLINE VECTOR void quarter_round(__m512i *a, __m512i *b, __m512i *c, __m512i *d)
 {
 	*a = _mm512_add_epi32(*a, *b);
 	*d = _mm512_rol_epi32(_mm512_xor_si512(*d, *a), 16);
@@ -37,7 +37,7 @@ static inline VECTOR void quarter_round(__m512i *a, __m512i *b, __m512i *c, __m5
 }
 
 /* From vectors of word i of all blocks to vectors of all words of block i. */
-static inline VECTOR void transpose(__m512i v[16])
+static INLINE VECTOR void transpose(__m512i v[16])
 {
 	__m512i t[16];
 
@@ -69,14 +69,14 @@ static inline VECTOR void transpose(__m512i v[16])
 	}
 }
 
-static inline VECTOR void set_from(__m512i *word, __mmask16 mask, uint32_t value)
+static INLINE VECTOR void set_from(__m512i *word, __mmask16 mask, uint32_t value)
 {
 	*word = _mm512_mask_set1_epi32(*word, mask, (int)value);
 }
 
 /* The words of the state, each for all lanes: what a run sets for the lanes behind it too, the next
  * sets anew. */
-static inline VECTOR void load_state(__m512i state[16], const struct chacha_lanes *lanes)
+static INLINE VECTOR void load_state(__m512i state[16], const struct chacha_lanes *lanes)
 {
 	const __m512i lane_numbers =
 		_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -107,7 +107,7 @@ static inline VECTOR void load_state(__m512i state[16], const struct chacha_lane
 }
 
 /* Xor the blocks of key stream into the packets. */
-static inline VECTOR void xor_blocks(const struct chacha_lanes *lanes, const __m512i v[16])
+static INLINE VECTOR void xor_blocks(const struct chacha_lanes *lanes, const __m512i v[16])
 {
 	for (unsigned i = 0; i < lanes->num_runs; i++) {
 		const struct chacha_run *run = &lanes->runs[i];
@@ -160,20 +160,20 @@ struct poly {
 	__m512i r[3], s1, s2;
 };
 
-static inline VECTOR __m512i limb(__m512i word, uint64_t mask)
+static INLINE VECTOR __m512i limb(__m512i word, uint64_t mask)
 {
 	return _mm512_and_si512(word, _mm512_set1_epi64((long long)mask));
 }
 
 /* 16 bytes (low and high half) of each string as limbs. */
-static inline VECTOR void split(__m512i low, __m512i high, __m512i ret[3])
+static INLINE VECTOR void split(__m512i low, __m512i high, __m512i ret[3])
 {
 	ret[0] = limb(low, POLY_MASK44);
 	ret[1] = limb(_mm512_shrdi_epi64(low, high, 44), POLY_MASK44);
 	ret[2] = _mm512_srli_epi64(high, 24);
 }
 
-static inline VECTOR void poly_init(struct poly *p, const uint64_t *low, const uint64_t *high)
+static INLINE VECTOR void poly_init(struct poly *p, const uint64_t *low, const uint64_t *high)
 {
 	split(_mm512_loadu_si512(low), _mm512_loadu_si512(high), p->r);
 	p->s1 = _mm512_mullo_epi64(p->r[1], _mm512_set1_epi64(20));
@@ -183,7 +183,7 @@ static inline VECTOR void poly_init(struct poly *p, const uint64_t *low, const u
 
 /* h = (h + block) * r for 16 bytes (low and high half) of each string in the mask. h0 is left
  * uncarried: as r2 is of 36 bits, it stays below 2^50. */
-static inline VECTOR void poly_step(struct poly *p, __m512i low, __m512i high, __mmask8 mask)
+static INLINE VECTOR void poly_step(struct poly *p, __m512i low, __m512i high, __mmask8 mask)
 {
 	const __m512i zero = _mm512_setzero_si512();
 	const __m512i bit128 = _mm512_set1_epi64(1LL << 40);
@@ -228,7 +228,7 @@ static inline VECTOR void poly_step(struct poly *p, __m512i low, __m512i high, _
 }
 
 /* 8 x 8 words of 64 bits, transposed. */
-static inline VECTOR void transpose64(__m512i v[8])
+static INLINE VECTOR void transpose64(__m512i v[8])
 {
 	__m512i t[8];
 
@@ -255,7 +255,7 @@ static inline VECTOR void transpose64(__m512i v[8])
 }
 
 /* 64 bytes of each string from offset on, where none of them ends before. */
-static inline VECTOR void poly_chunk(
+static INLINE VECTOR void poly_chunk(
 	struct poly *p, const uint8_t *const data[POLY_LANES], uint32_t offset)
 {
 	__m512i v[8];
@@ -294,28 +294,28 @@ static VECTOR void poly_last_chunk(struct poly *p, const uint8_t *const data[POL
 	}
 }
 
-/* The groups take turns because each alone would wait for its multiplications. */
 static VECTOR void poly_sum(struct poly_lanes *lanes)
 {
 	struct poly p[POLY_GROUPS];
+	unsigned groups = lanes->num / POLY_LANES;
 	uint32_t shortest = UINT32_MAX, longest = 0, offset = 0;
 
-	for (unsigned i = 0; i < LANES; i++) {
+	for (unsigned i = 0; i < lanes->num; i++) {
 		shortest = lanes->len[i] < shortest ? lanes->len[i] : shortest;
 		longest = lanes->len[i] > longest ? lanes->len[i] : longest;
 	}
-	for (unsigned g = 0; g < POLY_GROUPS; g++)
+	for (unsigned g = 0; g < groups; g++)
 		poly_init(&p[g], lanes->r[0] + g * POLY_LANES, lanes->r[1] + g * POLY_LANES);
 	for (; offset + CHUNK <= shortest; offset += CHUNK) {
-		for (unsigned g = 0; g < POLY_GROUPS; g++)
+		for (unsigned g = 0; g < groups; g++)
 			poly_chunk(&p[g], lanes->data + g * POLY_LANES, offset);
 	}
 	for (; offset < longest; offset += CHUNK) {
-		for (unsigned g = 0; g < POLY_GROUPS; g++)
+		for (unsigned g = 0; g < groups; g++)
 			poly_last_chunk(&p[g], lanes->data + g * POLY_LANES,
 				lanes->len + g * POLY_LANES, offset);
 	}
-	for (unsigned g = 0; g < POLY_GROUPS; g++) {
+	for (unsigned g = 0; g < groups; g++) {
 		for (int i = 0; i < 3; i++)
 			_mm512_storeu_si512(lanes->h[i] + g * POLY_LANES, p[g].h[i]);
 	}

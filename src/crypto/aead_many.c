@@ -39,18 +39,15 @@ const struct aead_kernel *aead_kernel_choose(uint32_t len, unsigned num)
 	return NULL;
 }
 
-/* What is done with a kernel of the packets at the front; 0 where libcrypto is to do the first. The
- * length of the first stands for all that go together. */
-static unsigned run_kernel(struct aead_job *jobs, unsigned num, bool seal)
+/* Whether a kernel did it. The length of the first packet stands for all. */
+static bool run_kernel(struct aead_job *jobs, unsigned num, bool seal)
 {
-	const struct aead_kernel *kernel = aead_kernel_choose(jobs->len, num);
+	const struct aead_kernel *kernel = num ? aead_kernel_choose(jobs->len, num) : NULL;
 
 	if (!kernel)
-		return 0;
-	if (num > kernel->poly_lanes)
-		num = kernel->poly_lanes;
+		return false;
 	seal ? aead_kernel_seal(kernel, jobs, num) : aead_kernel_open(kernel, jobs, num);
-	return num;
+	return true;
 }
 
 #else
@@ -63,35 +60,28 @@ const struct aead_kernel *aead_kernel_choose(uint32_t len, unsigned num)
 	return NULL;
 }
 
-static unsigned run_kernel(struct aead_job *jobs, unsigned num, bool seal)
+static bool run_kernel(struct aead_job *jobs, unsigned num, bool seal)
 {
 	(void)jobs, (void)num, (void)seal;
-	return 0;
+	return false;
 }
 
 #endif
 
-static unsigned seal_alone(struct aead_job *job)
-{
-	aead_seal(job->data, job->data, job->len, NULL, 0, job->counter, job->key);
-	return 1;
-}
-
-static unsigned open_alone(struct aead_job *job)
-{
-	job->ok = aead_open(
-		job->data, job->data, job->len + AEAD_TAG_LEN, NULL, 0, job->counter, job->key);
-	return 1;
-}
-
 void aead_seal_many(struct aead_job *jobs, unsigned num)
 {
-	for (unsigned i = 0; i < num;)
-		i += run_kernel(jobs + i, num - i, true) ?: seal_alone(jobs + i);
+	if (run_kernel(jobs, num, true))
+		return;
+	for (unsigned i = 0; i < num; i++)
+		aead_seal(jobs[i].data, jobs[i].data, jobs[i].len, NULL, 0, jobs[i].counter,
+			jobs[i].key);
 }
 
 void aead_open_many(struct aead_job *jobs, unsigned num)
 {
-	for (unsigned i = 0; i < num;)
-		i += run_kernel(jobs + i, num - i, false) ?: open_alone(jobs + i);
+	if (run_kernel(jobs, num, false))
+		return;
+	for (unsigned i = 0; i < num; i++)
+		jobs[i].ok = aead_open(jobs[i].data, jobs[i].data, jobs[i].len + AEAD_TAG_LEN, NULL,
+			0, jobs[i].counter, jobs[i].key);
 }

@@ -191,10 +191,11 @@ static void make_tags(const struct aead_kernel *kernel, const struct aead_job *j
 	unsigned first[VECTOR_LANES_MAX], n = 0;
 	struct poly_lanes lanes;
 
+	lanes.num = num <= kernel->poly_lanes / 2 ? kernel->poly_lanes / 2 : kernel->poly_lanes;
 	for (unsigned i = 0; i < num; i++) {
 		uint32_t at = 0;
 
-		cuts[i] = cut_packet(jobs[i].len, kernel->poly_lanes / num);
+		cuts[i] = cut_packet(jobs[i].len, lanes.num / num);
 		first[i] = n;
 		for (uint32_t k = 0; k < cuts[i].num; k++) {
 			uint32_t len = k == 0 ? cuts[i].first_len : cuts[i].piece_len;
@@ -204,7 +205,7 @@ static void make_tags(const struct aead_kernel *kernel, const struct aead_job *j
 			at += len;
 		}
 	}
-	for (; n < kernel->poly_lanes; n++) /* idle lanes do what the first does */
+	for (; n < lanes.num; n++) /* idle lanes do what the first does */
 		set_lane(&lanes, n, lanes.data[0], lanes.len[0], keys[0]);
 	kernel->poly_sum(&lanes);
 	for (unsigned i = 0; i < num; i++)
@@ -214,7 +215,7 @@ static void make_tags(const struct aead_kernel *kernel, const struct aead_job *j
 
 /* --- both ------------------------------------------------------------ */
 
-void aead_kernel_seal(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
+static void seal(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
 {
 	uint8_t keys[VECTOR_LANES_MAX][KEY_LEN], tags[VECTOR_LANES_MAX][AEAD_TAG_LEN];
 	struct chacha_lanes lanes = {.num = 0};
@@ -230,7 +231,7 @@ void aead_kernel_seal(const struct aead_kernel *kernel, struct aead_job *jobs, u
 	wipe(keys, sizeof(keys));
 }
 
-void aead_kernel_open(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
+static void open(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
 {
 	uint8_t keys[VECTOR_LANES_MAX][KEY_LEN], tags[VECTOR_LANES_MAX][AEAD_TAG_LEN];
 	struct chacha_lanes lanes = {.num = 0};
@@ -244,6 +245,30 @@ void aead_kernel_open(const struct aead_kernel *kernel, struct aead_job *jobs, u
 	flush(kernel, &lanes);
 	wipe(keys, sizeof(keys));
 	wipe(tags, sizeof(tags));
+}
+
+/* How many packets to do at once: what fills all Poly1305 lanes, or half of them. */
+static unsigned portion(const struct aead_kernel *kernel, unsigned num)
+{
+	if (num >= kernel->poly_lanes)
+		return kernel->poly_lanes;
+	return num < kernel->poly_lanes / 2 ? num : kernel->poly_lanes / 2;
+}
+
+void aead_kernel_seal(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
+{
+	for (unsigned i = 0, n; i < num; i += n) {
+		n = portion(kernel, num - i);
+		seal(kernel, jobs + i, n);
+	}
+}
+
+void aead_kernel_open(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
+{
+	for (unsigned i = 0, n; i < num; i += n) {
+		n = portion(kernel, num - i);
+		open(kernel, jobs + i, n);
+	}
 }
 
 #endif

@@ -12,6 +12,9 @@
 
 enum { VECTOR_LANES_MAX = 16, CHACHA_BLOCK_LEN = 64, POLY_BLOCK_LEN = 16 };
 
+/* The compilers' limits would leave some of the innermost out of line. */
+#define INLINE inline __attribute__((always_inline))
+
 /* Poly1305's numbers are in limbs of 44, 44 and 42 bits. */
 #define POLY_MASK44 ((UINT64_C(1) << 44) - 1)
 #define POLY_MASK42 ((UINT64_C(1) << 42) - 1)
@@ -30,8 +33,11 @@ struct chacha_lanes {
 	unsigned num_runs, num;
 };
 
-/* Byte strings, each a whole packet or a piece of one. All lanes of the kernel are in use. */
+/* Byte strings, each a whole packet or a piece of one. num is the kernel's poly_lanes, or half of
+ * them, which is all that its vectors hold: two of them take turns where there is enough to do,
+ * because each alone would wait for its multiplications. */
 struct poly_lanes {
+	unsigned num;
 	const uint8_t *data[VECTOR_LANES_MAX];
 	uint32_t len[VECTOR_LANES_MAX];
 	uint64_t r[2][VECTOR_LANES_MAX]; /* low and high half */
@@ -53,7 +59,7 @@ extern const struct aead_kernel *const aead_kernels[];
  * NULL: libcrypto. */
 const struct aead_kernel *aead_kernel_choose(uint32_t len, unsigned num);
 
-/* Seal or open, on a kernel this processor has, up to as many packets as it has poly_lanes. */
+/* aead_seal_many and aead_open_many on a given kernel, which this processor has. */
 void aead_kernel_seal(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num);
 void aead_kernel_open(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num);
 

@@ -35,37 +35,15 @@ static uint64_t seed = 1;
 /* What is tested: a kernel, or NULL, the choice of aead_seal_many. */
 static const struct aead_kernel *kernel;
 
+static void run_many(unsigned num, bool seal)
+{
+	if (!kernel) {
+		seal ? aead_seal_many(jobs, num) : aead_open_many(jobs, num);
+		return;
+	}
 #if defined(__x86_64__)
-static unsigned run_kernel(struct aead_job *first, unsigned num, bool seal)
-{
-	if (num > kernel->poly_lanes)
-		num = kernel->poly_lanes;
-	seal ? aead_kernel_seal(kernel, first, num) : aead_kernel_open(kernel, first, num);
-	return num;
-}
-#else
-static unsigned run_kernel(struct aead_job *first, unsigned num, bool seal)
-{
-	(void)first, (void)seal;
-	fail();
-	return num;
-}
+	seal ? aead_kernel_seal(kernel, jobs, num) : aead_kernel_open(kernel, jobs, num);
 #endif
-
-static void seal_many(unsigned num)
-{
-	if (!kernel)
-		aead_seal_many(jobs, num);
-	for (unsigned i = 0; kernel && i < num;)
-		i += run_kernel(jobs + i, num - i, true);
-}
-
-static void open_many(unsigned num)
-{
-	if (!kernel)
-		aead_open_many(jobs, num);
-	for (unsigned i = 0; kernel && i < num;)
-		i += run_kernel(jobs + i, num - i, false);
 }
 
 /* SplitMix64 */
@@ -143,9 +121,9 @@ static void test_every_length(void **state)
 		for (unsigned n = 1; n <= num; n += num - 1 ?: 1) {
 			for (unsigned i = 0; i < n; i++)
 				prepare_random(i, i == 2 ? len + 1000 : len, keys[0]);
-			seal_many(n);
+			run_many(n, true);
 			assert_sealed(n);
-			open_many(n);
+			run_many(n, false);
 			for (unsigned i = 0; i < n; i++) {
 				assert_true(jobs[i].ok);
 				assert_memory_equal(storage[i], plain[i], jobs[i].len);
@@ -187,10 +165,10 @@ static void check_random_batch(unsigned num)
 	for (unsigned i = 0; i < num; i++)
 		prepare_random(
 			i, same_len ? len : random_len(), keys[same_key ? 0 : random_below(num)]);
-	seal_many(num);
+	run_many(num, true);
 	assert_sealed(num);
 	forge(num, forged);
-	open_many(num);
+	run_many(num, false);
 	for (unsigned i = 0; i < num; i++) {
 		assert_int_equal(jobs[i].ok, !forged[i]);
 		assert_int_equal(storage[i][jobs[i].len + AEAD_TAG_LEN], 0xa5);
@@ -223,9 +201,9 @@ static void test_forged_is_not_decrypted(void **state)
 			prepare_random(i, 1000, keys[i]);
 		fill(plain[3], 1000);
 		prepare(3, 1000, 7, keys[3]);
-		seal_many(8);
+		run_many(8, true);
 		storage[3][wrong[k]] ^= 0x80;
-		open_many(8);
+		run_many(8, false);
 		for (unsigned i = 0; i < 8; i++)
 			assert_int_equal(jobs[i].ok, i != 3);
 		for (unsigned at = 0; at + 16 <= 1000; at += 16)
@@ -242,7 +220,7 @@ static void test_extremes(void **state)
 		memset(plain[i], i % 2 ? 0xff : 0, 512 + i);
 		prepare(i, 512 + i, UINT64_MAX - i, keys[i]);
 	}
-	seal_many(16);
+	run_many(16, true);
 	assert_sealed(16);
 }
 
