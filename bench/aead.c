@@ -3,9 +3,10 @@
  * How fast packets are sealed: one by one with libcrypto, on each vector kernel that the processor
  * has, and by aead_seal_many, which chooses; its table in crypto/aead_many.c is from these figures.
  *
- *   aead [NUM_KEYS]
+ *   aead [NUM_KEYS [both]]
  *
- * The packets of a batch take turns with NUM_KEYS keys (1: all are for one peer).
+ * The packets of a batch take turns with NUM_KEYS keys (1: all are for one peer). With "both", they
+ * are sealed and opened, and figures are the mean of the two.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,54 +34,71 @@ static const unsigned batches[] = {1, 2, 3, 4, 6, 8, 16, 32, 45, BATCH_LEN_MAX};
 static uint8_t text[BATCH_LEN_MAX * (LEN_MAX + SPACING)];
 static uint8_t keys[KEYS_MAX][KEY_LEN];
 
-static void seal_one_by_one(struct aead_job *jobs, unsigned num)
+static void run_one_by_one(struct aead_job *jobs, unsigned num, bool seal)
 {
-	for (unsigned i = 0; i < num; i++)
-		aead_seal(jobs[i].data, jobs[i].data, jobs[i].len, NULL, 0, jobs[i].counter,
-			jobs[i].key);
+	for (unsigned i = 0; i < num; i++) {
+		struct aead_job *job = &jobs[i];
+
+		if (seal)
+			aead_seal(job->data, job->data, job->len, NULL, 0, job->counter, job->key);
+		else
+			job->ok = aead_open(job->data, job->data, job->len + AEAD_TAG_LEN, NULL, 0,
+				job->counter, job->key);
+	}
 }
 
-static void seal_by_kernel(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
-{
-#if defined(__x86_64__)
-	aead_kernel_seal(kernel, jobs, num);
-#else
-	(void)kernel, (void)jobs, (void)num;
-#endif
-}
+enum way_kind { WAY_ONE_BY_ONE, WAY_KERNEL, WAY_MANY };
 
 struct way {
+	enum way_kind kind;
 	const char *name;
-	const struct aead_kernel *kernel; /* or that function */
-	void (*seal)(struct aead_job *jobs, unsigned num);
+	const struct aead_kernel *kernel;
 };
 
-static struct way ways[WAYS_MAX] = {{.name = "libcrypto", .seal = seal_one_by_one}};
-static unsigned num_ways = 1;
+static struct way ways[WAYS_MAX];
+static unsigned num_ways;
 
 static void find_ways(void)
 {
+	ways[num_ways++] = (struct way){WAY_ONE_BY_ONE, "libcrypto", NULL};
 	for (size_t i = 0; aead_kernels[i]; i++) {
 		if (aead_kernels[i]->is_available())
 			ways[num_ways++] =
-				(struct way){aead_kernels[i]->name, aead_kernels[i], NULL};
+				(struct way){WAY_KERNEL, aead_kernels[i]->name, aead_kernels[i]};
 	}
-	ways[num_ways++] = (struct way){.name = "aead_seal_many", .seal = aead_seal_many};
+	ways[num_ways++] = (struct way){WAY_MANY, "aead_*_many", NULL};
+}
+
+static void run(const struct way *way, struct aead_job *jobs, unsigned num, bool seal)
+{
+	switch (way->kind) {
+	case WAY_ONE_BY_ONE:
+		run_one_by_one(jobs, num, seal);
+		break;
+	case WAY_KERNEL:
+#if defined(__x86_64__)
+		seal ? aead_kernel_seal(way->kernel, jobs, num)
+		     : aead_kernel_open(way->kernel, jobs, num);
+#endif
+		break;
+	case WAY_MANY:
+		seal ? aead_seal_many(jobs, num) : aead_open_many(jobs, num);
+		break;
+	}
 }
 
 /* Nanoseconds of this thread a packet, over one round. */
-static double measure(const struct way *way, struct aead_job *jobs, unsigned num)
+static double measure(const struct way *way, struct aead_job *jobs, unsigned num, bool both)
 {
 	uint64_t begin_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), end_ns;
 	uint64_t packets = 0;
 
 	do {
 		for (unsigned i = 0; i < PACKETS_PER_LOOK; i += num) {
-			if (way->kernel)
-				seal_by_kernel(way->kernel, jobs, num);
-			else
-				way->seal(jobs, num);
-			packets += num;
+			run(way, jobs, num, true);
+			if (both)
+				run(way, jobs, num, false);
+			packets += both ? 2 * num : num;
 		}
 		end_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	} while (end_ns - begin_ns < ROUND_NS);
@@ -94,7 +112,7 @@ static int compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static void print_row(uint32_t len, unsigned num, unsigned num_keys)
+static void print_row(uint32_t len, unsigned num, unsigned num_keys, bool both)
 {
 	const struct aead_kernel *chosen = aead_kernel_choose(len, num);
 	struct aead_job jobs[BATCH_LEN_MAX];
@@ -109,7 +127,7 @@ static void print_row(uint32_t len, unsigned num, unsigned num_keys)
 		};
 	for (int round = -WARM_UP; round < ROUNDS; round++) {
 		for (unsigned way = 0; way < num_ways; way++) {
-			double took = measure(&ways[way], jobs, num);
+			double took = measure(&ways[way], jobs, num, both);
 
 			if (round >= 0)
 				ns[way][round] = took;
@@ -127,9 +145,10 @@ static void print_row(uint32_t len, unsigned num, unsigned num_keys)
 int main(int argc, char **argv)
 {
 	unsigned num_keys = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
+	bool both = argc > 2 && strcmp(argv[2], "both") == 0;
 
-	if (argc > 2 || num_keys < 1 || num_keys > KEYS_MAX) {
-		fprintf(stderr, "usage: aead [NUM_KEYS], 1 to %d\n", KEYS_MAX);
+	if (argc > (both ? 3 : 2) || num_keys < 1 || num_keys > KEYS_MAX) {
+		fprintf(stderr, "usage: aead [NUM_KEYS [both]], 1 to %d keys\n", KEYS_MAX);
 		return 2;
 	}
 	if (crypto_init() != 0) {
@@ -140,9 +159,9 @@ int main(int argc, char **argv)
 		memset(keys[i], (int)i + 1, KEY_LEN);
 
 	find_ways();
-	printf("Sealing; ns a packet and GB/s, with %u key%s; what aead_seal_many chooses (for the "
-	       "first of a batch),\nand how many times faster than libcrypto it is.\n\n%13s",
-		num_keys, num_keys == 1 ? "" : "s", "");
+	printf("Sealing%s; ns a packet and GB/s, with %u key%s; what is chosen, and how many times "
+	       "faster\nthan libcrypto that is.\n\n%13s",
+		both ? " and opening" : "", num_keys, num_keys == 1 ? "" : "s", "");
 	for (unsigned way = 0; way < num_ways; way++)
 		printf(" %17s", ways[way].name);
 	printf("\n%6s %6s", "bytes", "batch");
@@ -151,6 +170,6 @@ int main(int argc, char **argv)
 	printf("  %-9s %6s\n", "chosen", "gain");
 	for (size_t i = 0; i < ARRAY_SIZE(lens); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(batches); j++)
-			print_row(lens[i], batches[j], num_keys);
+			print_row(lens[i], batches[j], num_keys, both);
 	return 0;
 }

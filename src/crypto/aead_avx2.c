@@ -211,8 +211,8 @@ static INLINE VECTOR void carry(__m256i *from, __m256i *to)
 	*from = limb(*from);
 }
 
-/* h = (h + block) * r for 16 bytes (low and high half) of each string in the mask. */
-static INLINE VECTOR void poly_step(struct poly *p, __m256i low, __m256i high, __m256i mask)
+/* h = (h + block) * r for 16 bytes (low and high half) of each string. */
+static INLINE VECTOR void poly_step(struct poly *p, __m256i low, __m256i high)
 {
 	__m256i a[5], d[5], wrapped;
 
@@ -240,12 +240,12 @@ static INLINE VECTOR void poly_step(struct poly *p, __m256i low, __m256i high, _
 	carry(&d[3], &d[4]);
 #pragma GCC unroll 5
 	for (int i = 0; i < 5; i++)
-		p->h[i] = _mm256_blendv_epi8(p->h[i], d[i], mask);
+		p->h[i] = d[i];
 }
 
-/* 2 blocks of each string, one a vector, to vectors of their low and high halves. */
-static INLINE VECTOR void poly_chunk(
-	struct poly *p, const uint8_t *const data[POLY_LANES], const __m256i masks[2])
+/* From 2 blocks of each string to vectors of the first ones' low and high halves, and the second
+ * ones'. */
+static INLINE VECTOR void load_chunk(__m256i ret[4], const uint8_t *const data[POLY_LANES])
 {
 	__m256i v[4], t[4];
 
@@ -256,47 +256,52 @@ static INLINE VECTOR void poly_chunk(
 	t[1] = _mm256_unpackhi_epi64(v[0], v[1]);
 	t[2] = _mm256_unpacklo_epi64(v[2], v[3]);
 	t[3] = _mm256_unpackhi_epi64(v[2], v[3]);
-	poly_step(p, _mm256_permute2x128_si256(t[0], t[2], 0x20),
-		_mm256_permute2x128_si256(t[1], t[3], 0x20), masks[0]);
-	poly_step(p, _mm256_permute2x128_si256(t[0], t[2], 0x31),
-		_mm256_permute2x128_si256(t[1], t[3], 0x31), masks[1]);
+	ret[0] = _mm256_permute2x128_si256(t[0], t[2], 0x20);
+	ret[1] = _mm256_permute2x128_si256(t[1], t[3], 0x20);
+	ret[2] = _mm256_permute2x128_si256(t[0], t[2], 0x31);
+	ret[3] = _mm256_permute2x128_si256(t[1], t[3], 0x31);
 }
 
-/* The next bytes of each string, where none of them ends before. */
-static INLINE VECTOR void poly_full_chunk(
+/* 32 bytes of each string from offset on, where none of them ends before. */
+static INLINE VECTOR void poly_chunk(
 	struct poly *p, const uint8_t *const data[POLY_LANES], uint32_t offset)
 {
-	const __m256i all = _mm256_set1_epi64x(-1);
 	const uint8_t *chunks[POLY_LANES];
+	__m256i v[4];
 
 #pragma GCC unroll 4
 	for (int i = 0; i < POLY_LANES; i++)
 		chunks[i] = data[i] + offset;
-	poly_chunk(p, chunks, (const __m256i[2]){all, all});
+	load_chunk(v, chunks);
+	poly_step(p, v[0], v[1]);
+	poly_step(p, v[2], v[3]);
 }
 
 /* The same where some do; a string's last block is filled up with zeros. */
 static VECTOR void poly_last_chunk(struct poly *p, const uint8_t *const data[POLY_LANES],
 	const uint32_t len[POLY_LANES], uint32_t offset)
 {
-	__m256i lens = _mm256_cvtepu32_epi64(_mm_loadu_si128((const void *)len));
+	__m256i lens = _mm256_cvtepu32_epi64(_mm_loadu_si128((const void *)len)), v[4];
 	uint8_t filled[POLY_LANES][CHUNK] = {0};
 	const uint8_t *chunks[POLY_LANES];
-	__m256i masks[2];
 
 	for (int i = 0; i < POLY_LANES; i++) {
 		uint32_t left = len[i] > offset ? len[i] - offset : 0;
 
-		chunks[i] = filled[i];
-		if (left >= CHUNK)
-			chunks[i] = data[i] + offset;
-		else if (left)
+		chunks[i] = left < CHUNK ? filled[i] : data[i] + offset;
+		if (left && left < CHUNK)
 			memcpy(filled[i], data[i] + offset, left);
 	}
-	for (uint32_t i = 0; i < 2; i++)
-		masks[i] =
-			_mm256_cmpgt_epi64(lens, _mm256_set1_epi64x(offset + i * POLY_BLOCK_LEN));
-	poly_chunk(p, chunks, masks);
+	load_chunk(v, chunks);
+	for (uint32_t i = 0; i < 2; i++, offset += POLY_BLOCK_LEN) {
+		__m256i mask = _mm256_cmpgt_epi64(lens, _mm256_set1_epi64x(offset));
+		__m256i before[5];
+
+		memcpy(before, p->h, sizeof(before));
+		poly_step(p, v[2 * i], v[2 * i + 1]);
+		for (int k = 0; k < 5; k++)
+			p->h[k] = _mm256_blendv_epi8(before[k], p->h[k], mask);
+	}
 }
 
 /* The sums in the limbs that aead_vector.c computes with. */
@@ -331,7 +336,7 @@ static VECTOR void poly_sum(struct poly_lanes *lanes)
 		poly_init(&p[g], lanes->r[0] + g * POLY_LANES, lanes->r[1] + g * POLY_LANES);
 	for (; offset + CHUNK <= shortest; offset += CHUNK) {
 		for (unsigned g = 0; g < groups; g++)
-			poly_full_chunk(&p[g], lanes->data + g * POLY_LANES, offset);
+			poly_chunk(&p[g], lanes->data + g * POLY_LANES, offset);
 	}
 	for (; offset < longest; offset += CHUNK) {
 		for (unsigned g = 0; g < groups; g++)

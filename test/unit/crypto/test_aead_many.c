@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include <openssl/evp.h>
+
 #include "crypto/aead_vector.h"
 
 enum {
@@ -224,6 +226,84 @@ static void test_extremes(void **state)
 	assert_sealed(16);
 }
 
+#if defined(__x86_64__)
+
+/* libcrypto's Poly1305 with a pad of zero: the sum mod 2^130 - 5 mod 2^128. */
+static void poly1305(uint8_t ret_tag[16], const uint8_t key[KEY_LEN], const void *data, size_t len)
+{
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "POLY1305", NULL);
+	EVP_MAC_CTX *context = EVP_MAC_CTX_new(mac);
+	size_t n;
+
+	assert_int_equal(EVP_MAC_init(context, key, KEY_LEN, NULL), 1);
+	assert_int_equal(EVP_MAC_update(context, data, len), 1);
+	assert_int_equal(EVP_MAC_final(context, ret_tag, &n, 16), 1);
+	EVP_MAC_CTX_free(context);
+	EVP_MAC_free(mac);
+}
+
+static void carry(uint64_t h[3])
+{
+	h[1] += h[0] >> 44;
+	h[2] += h[1] >> 44;
+	h[0] = (h[0] & POLY_MASK44) + (h[2] >> 42) * 5;
+	h[1] &= POLY_MASK44;
+	h[2] &= POLY_MASK42;
+}
+
+/* The same of a kernel's sum: carried until nothing is left to be, plus 5 and less 2^130 where that
+ * can be taken. */
+static void reduce(uint8_t ret_tag[16], uint64_t h[3])
+{
+	uint64_t g[3];
+
+	for (int i = 0; i < 4; i++)
+		carry(h);
+	memcpy(g, h, sizeof(g));
+	g[0] += 5;
+	carry(g); /* adds 5 more if it was p or above: compare */
+	if (g[0] != ((h[0] + 5) & POLY_MASK44))
+		memcpy(h, (uint64_t[3]){g[0] - 5, g[1], g[2]}, sizeof(g));
+	store_le64(ret_tag, h[0] | h[1] << 44);
+	store_le64(ret_tag + 8, h[1] >> 20 | h[2] << 24);
+}
+
+/* Limbs at their largest, which no cipher text makes: any r, all of its bits set, few; data all
+ * ones, zeros, or any. */
+static void test_poly_extremes(void **state)
+{
+	static const uint8_t bytes[] = {0, 1, 0x80, 0xff};
+	struct poly_lanes lanes = {.num = kernel->poly_lanes};
+	uint8_t sum[16], tag[16];
+
+	(void)state;
+	for (unsigned n = 0; n < 200; n++) {
+		for (unsigned i = 0; i < lanes.num; i++) {
+			lanes.len[i] = random_below(200) * 16;
+			lanes.data[i] = plain[i];
+			fill(plain[i], lanes.len[i]);
+			if (random_below(4))
+				memset(plain[i], bytes[random_below(4)], lanes.len[i]);
+			memset(keys[i], 0, KEY_LEN);
+			fill(keys[i], 16);
+			if (random_below(4))
+				memset(keys[i], bytes[random_below(4)], 16);
+			lanes.r[0][i] = load_le64(keys[i]) & 0x0ffffffc0fffffff;
+			lanes.r[1][i] = load_le64(keys[i] + 8) & 0x0ffffffc0ffffffc;
+		}
+		kernel->poly_sum(&lanes);
+		for (unsigned i = 0; i < lanes.num; i++) {
+			assert_true(lanes.h[0][i] >> 51 == 0 && lanes.h[1][i] >> 45 == 0 &&
+				    lanes.h[2][i] >> 43 == 0);
+			reduce(sum, (uint64_t[3]){lanes.h[0][i], lanes.h[1][i], lanes.h[2][i]});
+			poly1305(tag, keys[i], plain[i], lanes.len[i]);
+			assert_memory_equal(sum, tag, 16);
+		}
+	}
+}
+
+#endif
+
 static int run(const struct aead_kernel *which)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,10 +312,18 @@ static int run(const struct aead_kernel *which)
 		cmocka_unit_test(test_forged_is_not_decrypted),
 		cmocka_unit_test(test_extremes),
 	};
+	int failed = 0;
 
 	kernel = which;
-	return cmocka_run_group_tests_name(
-		which ? which->name : "aead_seal_many", tests, NULL, NULL);
+#if defined(__x86_64__)
+	if (which) {
+		const struct CMUnitTest kernel_tests[] = {cmocka_unit_test(test_poly_extremes)};
+
+		failed = cmocka_run_group_tests_name(which->name, kernel_tests, NULL, NULL);
+	}
+#endif
+	return failed +
+	       cmocka_run_group_tests_name(which ? which->name : "aead_*_many", tests, NULL, NULL);
 }
 
 int main(int argc, char **argv)
