@@ -18,6 +18,7 @@ static const struct {
 	unsigned num_min;
 } choices[] = {
 	{&aead_avx512, UINT32_MAX, 1},
+	{&aead_avx2, 256, 1},
 	{&aead_avx2, 2048, 2},
 };
 

@@ -45,14 +45,39 @@ static void add_poly_keys(const struct aead_kernel *kernel, struct chacha_lanes 
 		add_lanes(kernel, lanes, &jobs[i], 0, ret_keys[i], KEY_LEN);
 }
 
-/* The packets themselves, those that are not refused. */
-static void add_packets(const struct aead_kernel *kernel, struct chacha_lanes *lanes,
-	const struct aead_job *jobs, unsigned num)
+/* Key stream of the first packets of a batch to be opened, made in the lanes that their one-time
+ * keys leave idle; not used before a packet is known to be authentic. */
+struct ahead {
+	uint8_t stream[VECTOR_LANES_MAX * CHACHA_BLOCK_LEN];
+	uint32_t len[VECTOR_LANES_MAX]; /* of each packet */
+};
+
+static void add_ahead(const struct aead_kernel *kernel, struct chacha_lanes *lanes,
+	const struct aead_job *jobs, unsigned num, struct ahead *ret)
 {
+	uint32_t room = (kernel->chacha_lanes - num) * CHACHA_BLOCK_LEN;
+	uint8_t *stream = ret->stream;
+
+	memset(ret->len, 0, sizeof(ret->len));
+	if (num > kernel->chacha_lanes / 4)
+		return; /* too few are idle */
+	memset(stream, 0, sizeof(ret->stream));
 	for (unsigned i = 0; i < num; i++) {
-		if (jobs[i].ok)
-			add_lanes(kernel, lanes, &jobs[i], 1, jobs[i].data, jobs[i].len);
+		uint32_t len = jobs[i].len < room ? jobs[i].len : room;
+
+		add_lanes(kernel, lanes, &jobs[i], 1, stream, len);
+		ret->len[i] = len;
+		stream += len;
+		room -= (len + CHACHA_BLOCK_LEN - 1) / CHACHA_BLOCK_LEN * CHACHA_BLOCK_LEN;
 	}
+}
+
+static void xor_bytes(uint8_t *data, const uint8_t *stream, uint32_t len)
+{
+	for (; len >= 8; len -= 8, data += 8, stream += 8)
+		store_le64(data, load_le64(data) ^ load_le64(stream));
+	for (; len; len--)
+		*data++ ^= *stream++;
 }
 
 /* --- Poly1305 -------------------------------------------------------- */
@@ -220,10 +245,9 @@ static void seal(const struct aead_kernel *kernel, struct aead_job *jobs, unsign
 	uint8_t keys[VECTOR_LANES_MAX][KEY_LEN], tags[VECTOR_LANES_MAX][AEAD_TAG_LEN];
 	struct chacha_lanes lanes = {.num = 0};
 
-	for (unsigned i = 0; i < num; i++)
-		jobs[i].ok = true;
 	add_poly_keys(kernel, &lanes, jobs, num, keys);
-	add_packets(kernel, &lanes, jobs, num);
+	for (unsigned i = 0; i < num; i++)
+		add_lanes(kernel, &lanes, &jobs[i], 1, jobs[i].data, jobs[i].len);
 	flush(kernel, &lanes);
 	make_tags(kernel, jobs, num, keys, tags);
 	for (unsigned i = 0; i < num; i++)
@@ -235,16 +259,28 @@ static void open(const struct aead_kernel *kernel, struct aead_job *jobs, unsign
 {
 	uint8_t keys[VECTOR_LANES_MAX][KEY_LEN], tags[VECTOR_LANES_MAX][AEAD_TAG_LEN];
 	struct chacha_lanes lanes = {.num = 0};
+	struct ahead ahead;
+	uint8_t *stream = ahead.stream;
 
 	add_poly_keys(kernel, &lanes, jobs, num, keys);
+	add_ahead(kernel, &lanes, jobs, num, &ahead);
 	flush(kernel, &lanes);
 	make_tags(kernel, jobs, num, keys, tags);
-	for (unsigned i = 0; i < num; i++)
-		jobs[i].ok = bytes_equal(tags[i], jobs[i].data + jobs[i].len, AEAD_TAG_LEN);
-	add_packets(kernel, &lanes, jobs, num);
+	for (unsigned i = 0; i < num; stream += ahead.len[i++]) {
+		struct aead_job *job = &jobs[i];
+		uint32_t done = ahead.len[i];
+
+		job->ok = bytes_equal(tags[i], job->data + job->len, AEAD_TAG_LEN);
+		if (!job->ok)
+			continue;
+		xor_bytes(job->data, stream, done);
+		add_lanes(kernel, &lanes, job, 1 + done / CHACHA_BLOCK_LEN, job->data + done,
+			job->len - done);
+	}
 	flush(kernel, &lanes);
 	wipe(keys, sizeof(keys));
 	wipe(tags, sizeof(tags));
+	wipe(ahead.stream, (size_t)(stream - ahead.stream));
 }
 
 /* How many packets to do at once: what fills all Poly1305 lanes, or half of them. */
