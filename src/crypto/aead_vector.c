@@ -38,11 +38,11 @@ static void add_lanes(const struct aead_kernel *kernel, struct chacha_lanes *lan
 
 /* The one-time Poly1305 keys, which are the first half of block 0 of each packet. */
 static void add_poly_keys(const struct aead_kernel *kernel, struct chacha_lanes *lanes,
-	const struct aead_job *jobs, unsigned num, uint8_t ret_keys[][KEY_LEN])
+	const struct aead_job *jobs, unsigned num, uint8_t ret_keys[][CHACHA_BLOCK_LEN])
 {
 	memset(ret_keys, 0, num * sizeof(ret_keys[0]));
 	for (unsigned i = 0; i < num; i++)
-		add_lanes(kernel, lanes, &jobs[i], 0, ret_keys[i], KEY_LEN);
+		add_lanes(kernel, lanes, &jobs[i], 0, ret_keys[i], CHACHA_BLOCK_LEN);
 }
 
 /* Key stream of the first packets of a batch to be opened, made in the lanes that their one-time
@@ -210,7 +210,7 @@ static void set_lane(struct poly_lanes *lanes, unsigned lane, const uint8_t *dat
 
 /* The tags of so many packets as the kernel has lanes, or fewer. */
 static void make_tags(const struct aead_kernel *kernel, const struct aead_job *jobs, unsigned num,
-	const uint8_t keys[][KEY_LEN], uint8_t ret_tags[][AEAD_TAG_LEN])
+	const uint8_t keys[][CHACHA_BLOCK_LEN], uint8_t ret_tags[][AEAD_TAG_LEN])
 {
 	struct cut cuts[VECTOR_LANES_MAX];
 	unsigned first[VECTOR_LANES_MAX], n = 0;
@@ -242,7 +242,7 @@ static void make_tags(const struct aead_kernel *kernel, const struct aead_job *j
 
 static void seal(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
 {
-	uint8_t keys[VECTOR_LANES_MAX][KEY_LEN], tags[VECTOR_LANES_MAX][AEAD_TAG_LEN];
+	uint8_t keys[VECTOR_LANES_MAX][CHACHA_BLOCK_LEN], tags[VECTOR_LANES_MAX][AEAD_TAG_LEN];
 	struct chacha_lanes lanes = {.num = 0};
 
 	add_poly_keys(kernel, &lanes, jobs, num, keys);
@@ -257,7 +257,7 @@ static void seal(const struct aead_kernel *kernel, struct aead_job *jobs, unsign
 
 static void open(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
 {
-	uint8_t keys[VECTOR_LANES_MAX][KEY_LEN], tags[VECTOR_LANES_MAX][AEAD_TAG_LEN];
+	uint8_t keys[VECTOR_LANES_MAX][CHACHA_BLOCK_LEN], tags[VECTOR_LANES_MAX][AEAD_TAG_LEN];
 	struct chacha_lanes lanes = {.num = 0};
 	struct ahead ahead;
 	uint8_t *stream = ahead.stream;
