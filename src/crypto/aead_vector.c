@@ -165,7 +165,7 @@ struct cut {
 
 static struct cut cut_packet(uint32_t len, unsigned lanes)
 {
-	uint32_t blocks = (len + POLY_BLOCK_LEN - 1) / POLY_BLOCK_LEN;
+	uint32_t blocks = len / POLY_BLOCK_LEN + (len % POLY_BLOCK_LEN != 0);
 	uint32_t piece = (blocks + lanes - 1) / lanes;
 	uint32_t num;
 
@@ -220,6 +220,7 @@ static void make_tags(const struct aead_kernel *kernel, const struct aead_job *j
 	for (unsigned i = 0; i < num; i++) {
 		uint32_t at = 0;
 
+		assert(jobs[i].len <= INT32_MAX);
 		cuts[i] = cut_packet(jobs[i].len, lanes.num / num);
 		first[i] = n;
 		for (uint32_t k = 0; k < cuts[i].num; k++) {
@@ -240,7 +241,7 @@ static void make_tags(const struct aead_kernel *kernel, const struct aead_job *j
 
 /* --- both ------------------------------------------------------------ */
 
-static void seal(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
+static void seal_portion(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
 {
 	uint8_t keys[VECTOR_LANES_MAX][CHACHA_BLOCK_LEN], tags[VECTOR_LANES_MAX][AEAD_TAG_LEN];
 	struct chacha_lanes lanes = {.num = 0};
@@ -255,7 +256,7 @@ static void seal(const struct aead_kernel *kernel, struct aead_job *jobs, unsign
 	wipe(keys, sizeof(keys));
 }
 
-static void open(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
+static void open_portion(const struct aead_kernel *kernel, struct aead_job *jobs, unsigned num)
 {
 	uint8_t keys[VECTOR_LANES_MAX][CHACHA_BLOCK_LEN], tags[VECTOR_LANES_MAX][AEAD_TAG_LEN];
 	struct chacha_lanes lanes = {.num = 0};
@@ -295,7 +296,7 @@ void aead_kernel_seal(const struct aead_kernel *kernel, struct aead_job *jobs, u
 {
 	for (unsigned i = 0, n; i < num; i += n) {
 		n = portion(kernel, num - i);
-		seal(kernel, jobs + i, n);
+		seal_portion(kernel, jobs + i, n);
 	}
 }
 
@@ -303,7 +304,7 @@ void aead_kernel_open(const struct aead_kernel *kernel, struct aead_job *jobs, u
 {
 	for (unsigned i = 0, n; i < num; i += n) {
 		n = portion(kernel, num - i);
-		open(kernel, jobs + i, n);
+		open_portion(kernel, jobs + i, n);
 	}
 }
 

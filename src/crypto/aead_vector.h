@@ -18,6 +18,7 @@ enum { VECTOR_LANES_MAX = 16, CHACHA_BLOCK_LEN = 64, POLY_BLOCK_LEN = 16 };
 /* Poly1305's numbers are in limbs of 44, 44 and 42 bits. */
 #define POLY_MASK44 ((UINT64_C(1) << 44) - 1)
 #define POLY_MASK42 ((UINT64_C(1) << 42) - 1)
+
 /* Blocks one after the other of one packet: from the given block on, to be xored into len bytes,
  * in lanes from the given one on. */
 struct chacha_run {
