@@ -302,6 +302,60 @@ static void test_poly_extremes(void **state)
 	}
 }
 
+/* A kernel that makes what no other is likely to: a sum, to which the last block adds 2^128, with r
+ * of 1 and every byte of the pad the same. */
+struct finish {
+	uint64_t h[3], pad;
+	uint64_t low, high; /* the tag */
+};
+
+static const struct finish *finish;
+
+static void make_r_of_1(const struct chacha_lanes *lanes)
+{
+	store_le64(lanes->runs[0].data, 1);
+	memset(lanes->runs[0].data + 16, (int)finish->pad, 16);
+}
+
+static void make_sum(struct poly_lanes *lanes)
+{
+	for (int limb = 0; limb < 3; limb++)
+		lanes->h[limb][0] = finish->h[limb];
+}
+
+#define L2(value) ((value) - (UINT64_C(1) << 40))
+
+/* A sum is reduced mod p = 2^130 - 5 however close to it, and however far above. */
+static void test_finish(void **state)
+{
+	static const struct aead_kernel fake = {
+		.chacha_lanes = 16,
+		.poly_lanes = 16,
+		.chacha_xor = make_r_of_1,
+		.poly_sum = make_sum,
+	};
+	static const struct finish rows[] = {
+		/* p - 1, p, 2^130 - 1, 2^130, 2^131 - 1 */
+		{{POLY_MASK44 - 5, POLY_MASK44, L2(POLY_MASK42)}, 0, -(uint64_t)6, UINT64_MAX},
+		{{POLY_MASK44 - 4, POLY_MASK44, L2(POLY_MASK42)}, 0, 0, 0},
+		{{POLY_MASK44, POLY_MASK44, L2(POLY_MASK42)}, 0, 4, 0},
+		{{0, 0, L2(POLY_MASK42 + 1)}, 0, 5, 0},
+		{{POLY_MASK44, POLY_MASK44, L2(2 * POLY_MASK42 + 1)}, 0, 9, 0},
+		/* 2^128 + 1 and 2^128, plus a pad of 2^128 - 1 */
+		{{1, 0, 0}, 0xff, 0, 0},
+		{{0, 0, 0}, 0xff, UINT64_MAX, UINT64_MAX},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		finish = &rows[i];
+		jobs[0] = (struct aead_job){.data = storage[0], .key = keys[0]};
+		aead_kernel_seal(&fake, jobs, 1);
+		assert_int_equal(load_le64(storage[0]), rows[i].low);
+		assert_int_equal(load_le64(storage[0] + 8), rows[i].high);
+	}
+}
+
 #endif
 
 static int run(const struct aead_kernel *which)
@@ -317,7 +371,10 @@ static int run(const struct aead_kernel *which)
 	kernel = which;
 #if defined(__x86_64__)
 	if (which) {
-		const struct CMUnitTest kernel_tests[] = {cmocka_unit_test(test_poly_extremes)};
+		const struct CMUnitTest kernel_tests[] = {
+			cmocka_unit_test(test_poly_extremes),
+			cmocka_unit_test(test_finish),
+		};
 
 		failed = cmocka_run_group_tests_name(which->name, kernel_tests, NULL, NULL);
 	}
