@@ -98,14 +98,6 @@ static inline struct limbs poly_add(struct limbs a, struct limbs b)
 	return (struct limbs){a.l0 + b.l0, a.l1 + b.l1, a.l2 + b.l2};
 }
 
-static inline struct limbs poly_carry(struct limbs h)
-{
-	h.l1 += h.l0 >> 44;
-	h.l2 += h.l1 >> 44;
-	return (struct limbs){
-		(h.l0 & POLY_MASK44) + (h.l2 >> 42) * 5, h.l1 & POLY_MASK44, h.l2 & POLY_MASK42};
-}
-
 /* h * r; h's limbs are of less than 52 bits, r's and the product's of less than 45. */
 static inline struct limbs poly_multiply(struct limbs h, struct limbs r)
 {
@@ -142,7 +134,12 @@ static inline void poly_finish(struct limbs h, const uint8_t pad[16], uint8_t re
 	uint64_t g0, g1, g2, select;
 	__uint128_t low, high;
 
-	h = poly_carry(poly_carry(h));
+	h.l2 += h.l1 >> 44;
+	h.l1 &= POLY_MASK44;
+	h.l0 += (h.l2 >> 42) * 5; /* if this is more than 0, h1 is not more than what was carried */
+	h.l2 &= POLY_MASK42;
+	h.l1 += h.l0 >> 44;
+	h.l0 &= POLY_MASK44;
 	/* g = h - p, taken if it is not negative */
 	g0 = h.l0 + 5;
 	g1 = h.l1 + (g0 >> 44);
@@ -157,6 +154,9 @@ static inline void poly_finish(struct limbs h, const uint8_t pad[16], uint8_t re
 	store_le64(ret_tag + 8, (uint64_t)high);
 }
 
+/* Blocks; smaller pieces cost more to put together than is gained. */
+enum { PIECE_MIN = 4 };
+
 /* How a packet is cut so that no lane is idle: pieces of piece_len bytes, but the first, which has
  * what is left. */
 struct cut {
@@ -165,15 +165,16 @@ struct cut {
 
 static struct cut cut_packet(uint32_t len, unsigned lanes)
 {
-	uint32_t blocks = len / POLY_BLOCK_LEN + (len % POLY_BLOCK_LEN != 0);
-	uint32_t piece = (blocks + lanes - 1) / lanes;
-	uint32_t num;
+	uint32_t blocks = len / POLY_BLOCK_LEN + (len % POLY_BLOCK_LEN != 0), piece, num;
 
-	if (piece < 4)
-		piece = 4; /* or it costs more to put together than is gained */
-	num = blocks <= piece ? 1 : (blocks + piece - 1) / piece;
-	return (struct cut){num, piece * POLY_BLOCK_LEN,
-		num == 1 ? len : (blocks - (num - 1) * piece) * POLY_BLOCK_LEN};
+	if (lanes == 1 || blocks <= PIECE_MIN)
+		return (struct cut){.num = 1, .first_len = len};
+	piece = (blocks + lanes - 1) / lanes;
+	if (piece < PIECE_MIN)
+		piece = PIECE_MIN;
+	num = (blocks + piece - 1) / piece;
+	return (struct cut){
+		num, piece * POLY_BLOCK_LEN, (blocks - (num - 1) * piece) * POLY_BLOCK_LEN};
 }
 
 static inline struct limbs sum_of(const struct poly_lanes *lanes, unsigned lane)

@@ -23,7 +23,7 @@
 enum {
 	NUM_MAX = 2 * VECTOR_LANES_MAX + 9,
 	LEN_MAX = UINT16_MAX,
-	PACKETS = 20000, /* random ones */
+	PACKETS = 50000, /* random ones */
 };
 
 static uint8_t storage[NUM_MAX][LEN_MAX + AEAD_TAG_LEN + 1];
