@@ -17,7 +17,7 @@ static void flush(const struct aead_kernel *kernel, struct chacha_lanes *lanes)
 }
 
 /* Xor the key stream, from the given block on, into len bytes. */
-static void add_lanes(const struct aead_kernel *kernel, struct chacha_lanes *lanes,
+static INLINE void add_lanes(const struct aead_kernel *kernel, struct chacha_lanes *lanes,
 	const struct aead_job *job, uint32_t block, uint8_t *data, uint32_t len)
 {
 	while (len) {
