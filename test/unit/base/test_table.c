@@ -76,11 +76,43 @@ static void test_next(void **state)
 	table_deinit(&table);
 }
 
+/* Items that share memory come and go without each other. */
+static void test_neighbours(void **state)
+{
+	struct table table;
+
+	(void)state;
+	assert_int_equal(table_init(&table, CAPACITY, sizeof(uint64_t)), 0);
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t id = 0; id < CAPACITY; id++) {
+			uint64_t *item = table_add(&table, id);
+
+			assert_non_null(item);
+			assert_int_equal(*item, 0);
+			*item = id;
+		}
+		for (uint32_t id = 1; id < CAPACITY; id += 2)
+			table_remove(&table, id);
+		for (uint32_t id = 0; id < CAPACITY; id++) {
+			uint64_t *item = table_get(&table, id);
+
+			assert_int_equal(item != NULL, id % 2 == 0);
+			assert_true(!item || *item == id);
+		}
+		for (uint32_t id = 0; id < CAPACITY; id += 2)
+			table_remove(&table, id);
+	}
+	for (uint32_t i = 0; i <= CAPACITY / TABLE_CHUNK; i++)
+		assert_null(table.chunks[i].items);
+	table_deinit(&table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_get_add_remove),
 		cmocka_unit_test(test_next),
+		cmocka_unit_test(test_neighbours),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
