@@ -37,6 +37,9 @@ struct vault_request {
 };
 static_assert(sizeof(struct vault_request) == 72, "crosses processes");
 
+/* So many requests may be under way at once; their answers fit the socket's buffer. */
+enum { VAULT_WINDOW = 256 };
+
 struct vault_reply {
 	int32_t error; /* 0 or a negative errno; then the rest is zero */
 	uint8_t a[KEY_LEN];

@@ -5,6 +5,7 @@
  * says which and why, and ends the tunnel.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 
 enum {
 	DEFAULT_MTU = 1420,
+	LARGE = 128 * 1024,
 	END_TIMEOUT_MS = 1000,
 	ANSWER_TIMEOUT_S = 10,
 };
@@ -231,6 +233,8 @@ static void start(const char *ifname)
 	int r;
 
 	monitor.ifname = ifname;
+	/* What a request of megabytes took goes back to the system: else glibc learns to keep it. */
+	mallopt(M_MMAP_THRESHOLD, LARGE);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);

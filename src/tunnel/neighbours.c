@@ -19,10 +19,9 @@ void neighbours_tell(struct neighbours *n, int fd, const struct request *request
 		n->fail(name_of(n, fd), r);
 }
 
-static void call(struct neighbours *n, int fd, const void *request, size_t request_len, void *reply,
-	size_t reply_len)
+static void receive(struct neighbours *n, int fd, void *message, size_t len)
 {
-	int r = ipc_call(fd, request, request_len, reply, reply_len);
+	int r = ipc_receive(fd, message, len);
 
 	if (r < 0)
 		n->fail(name_of(n, fd), r);
@@ -33,13 +32,63 @@ void neighbours_sync(struct neighbours *n, int fd)
 	const struct request request = {.type = REQUEST_SYNC};
 	struct ack ack = {0};
 
-	call(n, fd, &request, sizeof(request), &ack, sizeof(ack));
+	neighbours_tell(n, fd, &request);
+	receive(n, fd, &ack, sizeof(ack));
 	if (ack.type != REQUEST_SYNC)
 		n->fail(name_of(n, fd), -EPROTO);
 }
 
+static void send_to_vault(
+	struct neighbours *n, enum vault_request_type type, uint32_t peer_id, const uint8_t *a)
+{
+	struct vault_request request = {.type = type, .peer_id = peer_id};
+	int r;
+
+	if (a)
+		memcpy(request.a, a, KEY_LEN);
+	r = ipc_send(n->vault, &request, sizeof(request));
+	wipe(&request, sizeof(request));
+	if (r < 0)
+		n->fail("the vault", r);
+}
+
+static void receive_from_vault(struct neighbours *n, uint8_t *ret_a)
+{
+	struct vault_reply reply = {0};
+
+	receive(n, n->vault, &reply, sizeof(reply));
+	if (reply.error)
+		n->fail("the vault", reply.error);
+	if (ret_a)
+		memcpy(ret_a, reply.a, KEY_LEN);
+	wipe(&reply, sizeof(reply));
+}
+
+static void settle_vault(struct neighbours *n)
+{
+	for (; n->vault_window > 0; n->vault_window--)
+		receive_from_vault(n, NULL);
+}
+
+void neighbours_tell_vault(
+	struct neighbours *n, enum vault_request_type type, uint32_t peer_id, const uint8_t *a)
+{
+	send_to_vault(n, type, peer_id, a);
+	if (++n->vault_window == VAULT_WINDOW)
+		settle_vault(n);
+}
+
+void neighbours_ask_vault(struct neighbours *n, enum vault_request_type type, uint32_t peer_id,
+	const uint8_t *a, uint8_t *ret_a)
+{
+	settle_vault(n);
+	send_to_vault(n, type, peer_id, a);
+	receive_from_vault(n, ret_a);
+}
+
 void neighbours_settle(struct neighbours *n)
 {
+	settle_vault(n);
 	neighbours_sync(n, n->datapath);
 	for (size_t i = 0; i < n->num_later; i++)
 		neighbours_tell(n, n->engine, &n->later[i]);
@@ -64,30 +113,19 @@ void neighbours_hand_over(
 	neighbours_sync(n, n->datapath);
 }
 
-void neighbours_ask_vault(struct neighbours *n, enum vault_request_type type, uint32_t peer_id,
-	const uint8_t *a, uint8_t *ret_a)
-{
-	struct vault_request request = {.type = type, .peer_id = peer_id};
-	struct vault_reply reply = {0};
-
-	if (a)
-		memcpy(request.a, a, KEY_LEN);
-	call(n, n->vault, &request, sizeof(request), &reply, sizeof(reply));
-	if (reply.error)
-		n->fail("the vault", reply.error);
-	if (ret_a)
-		memcpy(ret_a, reply.a, KEY_LEN);
-	wipe(&request, sizeof(request));
-	wipe(&reply, sizeof(reply));
-}
-
-struct report neighbours_ask_report(struct neighbours *n, uint32_t peer_id, uint32_t cursor)
+void neighbours_ask_report(struct neighbours *n, uint32_t peer_id, uint32_t cursor)
 {
 	const struct request request = {
 		.type = REQUEST_GET_PEER, .peer_id = peer_id, .cursor = cursor};
+
+	neighbours_tell(n, n->datapath, &request);
+}
+
+struct report neighbours_read_report(struct neighbours *n)
+{
 	struct report report = {0};
 
-	call(n, n->datapath, &request, sizeof(request), &report, sizeof(report));
+	receive(n, n->datapath, &report, sizeof(report));
 	if (report.num_prefixes > REPORT_PREFIXES || !endpoint_is_valid(&report.endpoint))
 		n->fail("the datapath", -EPROTO);
 	for (uint32_t i = 0; i < report.num_prefixes; i++) {

@@ -21,6 +21,7 @@ struct neighbours {
 	void (*fail)(const char *what, int error); /* ends the tunnel and does not return */
 	struct request later[LATER_MAX];	   /* for the engine */
 	size_t num_later;
+	unsigned vault_window; /* requests to the vault whose answers are not read yet */
 };
 
 /* Send a request to the engine or the datapath (one of the sockets above). */
@@ -43,8 +44,15 @@ void neighbours_hand_over(struct neighbours *neighbours, const struct request *r
 void neighbours_ask_vault(struct neighbours *neighbours, enum vault_request_type type,
 	uint32_t peer_id, const uint8_t *a, uint8_t *ret_a);
 
-/* What the datapath reports of a peer that exists, its allowed IPs from cursor on. */
-struct report neighbours_ask_report(
-	struct neighbours *neighbours, uint32_t peer_id, uint32_t cursor);
+/* The same where nothing but success is expected: up to VAULT_WINDOW such calls are under way at
+ * once, at most until the next neighbours_ask_vault or neighbours_settle. */
+void neighbours_tell_vault(struct neighbours *neighbours, enum vault_request_type type,
+	uint32_t peer_id, const uint8_t *a);
+
+/* Ask the datapath for a report of a peer that exists, its allowed IPs from cursor on; and read the
+ * next report that was asked for. Up to REPORT_WINDOW may be under way. */
+enum { REPORT_WINDOW = 64 };
+void neighbours_ask_report(struct neighbours *neighbours, uint32_t peer_id, uint32_t cursor);
+struct report neighbours_read_report(struct neighbours *neighbours);
 
 #endif

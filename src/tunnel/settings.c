@@ -23,6 +23,7 @@ struct known_peer {
 	uint8_t public_key[KEY_LEN];
 	uint16_t keepalive_s;
 	bool exists;
+	bool has_psk;
 };
 
 struct settings {
@@ -164,7 +165,7 @@ static void remove_peers(struct settings *s, uint32_t first, uint32_t end)
 		if (!s->peers[id].exists)
 			continue;
 		neighbours_tell(s->neighbours, s->neighbours->datapath, &request);
-		neighbours_ask_vault(s->neighbours, VAULT_REMOVE_PEER, id, NULL, NULL);
+		neighbours_tell_vault(s->neighbours, VAULT_REMOVE_PEER, id, NULL);
 		forget_peer(s, id);
 	}
 }
@@ -200,7 +201,7 @@ static uint32_t add_peer(struct settings *s, const uint8_t public_key[KEY_LEN])
 	request.peer_id = id;
 	memcpy(request.key, public_key, KEY_LEN);
 	neighbours_tell(s->neighbours, s->neighbours->datapath, &request);
-	neighbours_ask_vault(s->neighbours, VAULT_ADD_PEER, id, public_key, NULL);
+	neighbours_tell_vault(s->neighbours, VAULT_ADD_PEER, id, public_key);
 	neighbours_tell_engine_later(s->neighbours, &request);
 	return id;
 }
@@ -216,9 +217,11 @@ static void apply_peer(struct settings *s, const struct config_peer *peer)
 			return; /* nobody is their own peer */
 		request.peer_id = add_peer(s, peer->public_key);
 	}
-	if (peer->flags & CONFIG_PEER_HAS_PRESHARED_KEY)
-		neighbours_ask_vault(
-			s->neighbours, VAULT_SET_PSK, request.peer_id, peer->preshared_key, NULL);
+	if (peer->flags & CONFIG_PEER_HAS_PRESHARED_KEY) {
+		s->peers[request.peer_id].has_psk = !bytes_are_zero(peer->preshared_key, KEY_LEN);
+		neighbours_tell_vault(
+			s->neighbours, VAULT_SET_PSK, request.peer_id, peer->preshared_key);
+	}
 	if (peer->endpoint.family) {
 		request.type = REQUEST_SET_ENDPOINT;
 		request.endpoint = peer->endpoint;
@@ -306,26 +309,21 @@ int settings_apply(struct settings *s, const struct config *config)
 
 /* --- collecting ------------------------------------------------------ */
 
-static int collect_routing(struct settings *s, uint32_t id, struct config_peer *peer)
+static int collect_allowed_ips(
+	struct settings *s, struct config_peer *peer, const struct report *report)
 {
-	struct report report = {0};
+	int r = 0;
 
-	do {
-		report = neighbours_ask_report(s->neighbours, id, report.cursor);
-		peer->endpoint = report.endpoint;
-		for (uint32_t i = 0; i < report.num_prefixes; i++) {
-			int r = config_peer_add_allowed_ip(peer, &report.prefixes[i], false);
-
-			if (r < 0)
-				return r;
-		}
-		if (peer->num_allowed_ips > MAX_ALLOWED_IPS)
-			s->neighbours->fail("the datapath", -EPROTO);
-	} while (report.num_prefixes == REPORT_PREFIXES);
-	return 0;
+	for (uint32_t i = 0; i < report->num_prefixes && r == 0; i++)
+		r = config_peer_add_allowed_ip(peer, &report->prefixes[i], false);
+	if (peer->num_allowed_ips > MAX_ALLOWED_IPS)
+		s->neighbours->fail("the datapath", -EPROTO);
+	return r;
 }
 
-static int collect_peer(struct settings *s, uint32_t id, struct config *config)
+/* A peer with what the monitor itself knows of it, and its first report. */
+static int collect_peer(
+	struct settings *s, uint32_t id, struct config *config, const struct report *report)
 {
 	const struct peer_status *status = &s->page->peers[id];
 	struct config_peer *peer = config_add_peer(config);
@@ -340,8 +338,52 @@ static int collect_peer(struct settings *s, uint32_t id, struct config *config)
 	peer->last_handshake_ns = (uint32_t)(handshake_ns % SECOND_NS);
 	peer->rx_bytes = atomic_load(&status->rx_bytes);
 	peer->tx_bytes = atomic_load(&status->tx_bytes);
-	neighbours_ask_vault(s->neighbours, VAULT_GET_PSK, id, NULL, peer->preshared_key);
-	return collect_routing(s, id, peer);
+	if (s->peers[id].has_psk)
+		neighbours_ask_vault(s->neighbours, VAULT_GET_PSK, id, NULL, peer->preshared_key);
+	peer->endpoint = report->endpoint;
+	return collect_allowed_ips(s, peer, report);
+}
+
+/* The allowed IPs that its first report had no room for. */
+static int collect_rest(struct settings *s, uint32_t id, struct config_peer *peer, uint32_t cursor)
+{
+	struct report report = {.num_prefixes = REPORT_PREFIXES, .cursor = cursor};
+	int r = 0;
+
+	while (report.num_prefixes == REPORT_PREFIXES && r == 0) {
+		neighbours_ask_report(s->neighbours, id, report.cursor);
+		report = neighbours_read_report(s->neighbours);
+		r = collect_allowed_ips(s, peer, &report);
+	}
+	return r;
+}
+
+/* The next REPORT_WINDOW peers from number *next on. */
+static int collect_peers(struct settings *s, uint32_t *next, struct config *config)
+{
+	uint32_t ids[REPORT_WINDOW], cursors[REPORT_WINDOW];
+	const size_t first = config->num_peers;
+	size_t num = 0;
+	int r = 0;
+
+	for (; *next < s->end_id && num < REPORT_WINDOW; ++*next) {
+		if (!s->peers[*next].exists)
+			continue;
+		ids[num++] = *next;
+		neighbours_ask_report(s->neighbours, *next, 0);
+	}
+	for (size_t i = 0; i < num; i++) {
+		const struct report report = neighbours_read_report(s->neighbours);
+
+		cursors[i] = report.num_prefixes == REPORT_PREFIXES ? report.cursor : 0;
+		if (r == 0)
+			r = collect_peer(s, ids[i], config, &report);
+	}
+	for (size_t i = 0; i < num && r == 0; i++) {
+		if (cursors[i])
+			r = collect_rest(s, ids[i], &config->peers[first + i], cursors[i]);
+	}
+	return r;
 }
 
 int settings_collect(struct settings *s, struct config *ret_config)
@@ -354,10 +396,8 @@ int settings_collect(struct settings *s, struct config *ret_config)
 		neighbours_ask_vault(
 			s->neighbours, VAULT_GET_PRIVATE_KEY, 0, NULL, ret_config->private_key);
 	}
-	for (uint32_t id = 0; id < s->end_id && r == 0; id++) {
-		if (s->peers[id].exists)
-			r = collect_peer(s, id, ret_config);
-	}
+	for (uint32_t next = 0; next < s->end_id && r == 0;)
+		r = collect_peers(s, &next, ret_config);
 	for (int reason = DROP_NONE + 1; reason < DROP_NUM && r == 0; reason++)
 		r = config_add_counter(ret_config, drop_name((enum drop)reason),
 			atomic_load(&s->page->drops[reason]));
@@ -425,7 +465,8 @@ void settings_check_sources(struct settings *s)
 
 		if (!is_active(s, id, now_ns))
 			continue;
-		forget.endpoint = neighbours_ask_report(s->neighbours, id, 0).endpoint;
+		neighbours_ask_report(s->neighbours, id, 0);
+		forget.endpoint = neighbours_read_report(s->neighbours).endpoint;
 		if (forget.endpoint.family == 0 ||
 			bytes_are_zero(forget.endpoint.local, sizeof(forget.endpoint.local)))
 			continue;

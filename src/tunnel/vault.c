@@ -53,7 +53,7 @@ static int configure(
 	}
 }
 
-/* Nobody has more than one request under way, so the answer always has room. */
+/* Nobody has more than VAULT_WINDOW requests under way, so the answer always has room. */
 static void serve(struct keyring *keyring, int fd, const char *neighbour,
 	int (*answer)(struct keyring *, const struct vault_request *, struct vault_reply *))
 {
