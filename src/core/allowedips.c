@@ -3,13 +3,15 @@
  * The allowed-IPs table. A trie node stands for a prefix; it has an owner, or exists only because
  * two longer prefixes part there and then has two children. So a table of n prefixes has fewer
  * than 2n nodes. Beside the trie every owned node is on its peer's circular list, known by its last
- * node.
+ * node; and single addresses, which nothing is longer than, are found by a map without going down
+ * the trie.
  */
 #include "core/allowedips.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "core/messages.h"
 
 /* An address as numbers, its first bit the highest of hi; IPv4 has its 32 bits there. */
@@ -35,6 +37,7 @@ struct allowedips {
 	uint32_t num_used; /* nodes that have ever been taken, and node 0 */
 	uint32_t free;
 	uint32_t root[2]; /* IPv4, IPv6 */
+	struct map hosts; /* hash of the address -> node: most of those of full length */
 	uint32_t *last;	  /* MAX_PEERS, touched as used: the last node of a peer's list, 0: empty */
 };
 
@@ -71,6 +74,15 @@ static unsigned key_common(struct key a, struct key b)
 	if (a.hi != b.hi)
 		return (unsigned)__builtin_clzll(a.hi ^ b.hi);
 	return a.lo != b.lo ? 64 + (unsigned)__builtin_clzll(a.lo ^ b.lo) : 128;
+}
+
+/* Nobody but the administrator chooses what is in the table, so the hash needs no secret. */
+static uint64_t key_hash(struct key key)
+{
+	uint64_t hash =
+		(key.hi ^ key.lo * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93);
+
+	return hash ^ hash >> 32;
 }
 
 /* A node without owner for a valid prefix. */
@@ -110,20 +122,33 @@ static int nodes_reserve(struct allowedips *table)
 	return 0;
 }
 
+static bool node_is_host(const struct node *node)
+{
+	return node->cidr == (node->is_ipv6 ? 128 : 32);
+}
+
 static uint32_t node_take(struct allowedips *table, struct node value)
 {
-	uint32_t n = table->free;
+	uint32_t n = table->free, other;
 
 	if (n)
 		table->free = table->nodes[n].parent;
 	else
 		n = table->num_used++;
 	table->nodes[n] = value;
+	/* where memory or a collision refuses it, the trie has it still */
+	if (node_is_host(&value) && !map_get(&table->hosts, key_hash(value.key), &other))
+		(void)!map_put(&table->hosts, key_hash(value.key), n);
 	return n;
 }
 
 static void node_release(struct allowedips *table, uint32_t n)
 {
+	const struct node *node = &table->nodes[n];
+	uint32_t found;
+
+	if (node_is_host(node) && map_get(&table->hosts, key_hash(node->key), &found) && found == n)
+		map_remove(&table->hosts, key_hash(node->key));
 	table->nodes[n].parent = table->free;
 	table->free = n;
 }
@@ -260,6 +285,7 @@ void allowedips_free(struct allowedips *table)
 {
 	if (!table)
 		return;
+	map_deinit(&table->hosts);
 	free(table->last);
 	free(table->nodes);
 	free(table);
@@ -314,8 +340,16 @@ void allowedips_remove_peer(struct allowedips *table, uint32_t peer_id)
 uint32_t allowedips_lookup(const struct allowedips *table, uint16_t family, const uint8_t *addr)
 {
 	const struct key key = key_load(family, addr);
-	uint32_t n = table->root[family == AF_INET6], peer = ALLOWEDIPS_NONE;
+	const bool is_ipv6 = family == AF_INET6;
+	uint32_t n, peer = ALLOWEDIPS_NONE;
 
+	if (map_get(&table->hosts, key_hash(key), &n)) {
+		const struct node *host = &table->nodes[n];
+
+		if (host->is_ipv6 == is_ipv6 && host->key.hi == key.hi && host->key.lo == key.lo)
+			return host->peer;
+	}
+	n = table->root[is_ipv6];
 	while (n) {
 		const struct node *node = &table->nodes[n];
 

@@ -480,6 +480,39 @@ static void test_many(void **state)
 	allowedips_free(table);
 }
 
+/* Two addresses of one hash: the map has one of them, the trie both. */
+static void test_hosts_of_one_hash(void **state)
+{
+	const struct key a = {.hi = UINT64_C(0xfd00) << 48, .lo = 1};
+	struct key b = {.lo = 2};
+	struct allowedips *table = allowedips_new();
+	struct prefix hosts[2];
+
+	(void)state;
+	assert_non_null(table);
+	b.hi = a.hi ^ a.lo * UINT64_C(0x9e3779b97f4a7c15) ^ b.lo * UINT64_C(0x9e3779b97f4a7c15);
+	assert_true(key_hash(a) == key_hash(b));
+	for (unsigned i = 0; i < 2; i++) {
+		const struct node node = {.key = i ? b : a, .cidr = 128, .is_ipv6 = true};
+
+		hosts[i] = prefix_of(&node);
+		assert_int_equal(allowedips_insert(table, &hosts[i], i), 0);
+	}
+	assert_int_equal(table->hosts.num, 1);
+	for (uint32_t first = 0; first < 2; first++) {
+		for (uint32_t i = 0; i < 2; i++)
+			assert_int_equal(lookup_prefix(table, &hosts[i]), i);
+		assert_true(allowedips_remove(table, &hosts[first], first));
+		assert_int_equal(lookup_prefix(table, &hosts[first]), ALLOWEDIPS_NONE);
+		assert_int_equal(lookup_prefix(table, &hosts[!first]), !first);
+		assert_int_equal(allowedips_insert(table, &hosts[first], first), 0);
+	}
+	allowedips_remove_peer(table, 0);
+	allowedips_remove_peer(table, 1);
+	assert_int_equal(table->hosts.num, 0);
+	allowedips_free(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -489,6 +522,7 @@ int main(void)
 		cmocka_unit_test(test_list_order),
 		cmocka_unit_test(test_random_against_model),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_hosts_of_one_hash),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
