@@ -26,7 +26,7 @@ check:
 bench:
 	./setup check
 	$(MAKE) all
-	ninja -C $(BUILD) bench/aead
+	ninja -C $(BUILD) bench/aead bench/allowedips bench/flood
 	bench/run $(ARGS)
 
 format:

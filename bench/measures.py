@@ -10,13 +10,15 @@ import json
 import os
 import pathlib
 import re
+import statistics
 import subprocess
 import sys
 import time
 
+import hosts
 import wireguard
 from hosts import wait_until
-from subjects import WIRE
+from subjects import STRANGER, WIRE
 from tunnels import key
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -26,9 +28,12 @@ FIRST_PINGS = 20
 REHANDSHAKE_PAUSE = 0.06
 HANDSHAKES = 1000
 WINDOW = 32
+CHANGES = 9
 LONG = 900  # seconds after which even 100,000 peers must be loaded
 SETTLED = 0.02  # processor seconds per second of a tunnel at rest
 UDP_HEADERS = 28
+CLOSED_PORT = 9  # nobody listens there
+IDLE_BEFORE, IDLE = 40, 60  # seconds: until all timers of the protocol but one are over; looked at
 MTU_STEP = 16  # the padding of data messages
 
 _ports = itertools.count(5201)
@@ -42,13 +47,13 @@ class Transfer:
     """iperf3 from left to right over a subject, in the background."""
 
     def __init__(self, subject, seconds, *options, address=None):
-        hosts, port = subject.hosts, next(_ports)
+        both, port = subject.hosts, next(_ports)
         address = address or subject.address
         self.seconds = seconds
-        self._server = hosts.right.popen("iperf3", "-s", "-1", "-p", port, "-B", address)
-        wait_until(lambda: f":{port} " in hosts.right.run("ss", "-Hltn").out, 10, "iperf3 listens")
-        self._client = hosts.left.popen("iperf3", "-J", "-c", address, "-p", port, "-t", seconds,
-                                        *options)
+        self._server = both.right.popen("iperf3", "-s", "-1", "-p", port, "-B", address)
+        wait_until(lambda: f":{port} " in both.right.run("ss", "-Hltn").out, 10, "iperf3 listens")
+        self._client = both.left.popen("iperf3", "-J", "-c", address, "-p", port, "-t", seconds,
+                                       *options)
 
     def finish(self):
         try:
@@ -112,9 +117,9 @@ def udp(bench, subject, name, size, rate):
         yield f"{name} {who}", used[who] * 1e6 / received
 
 
-def _flood(subject, *limit):
-    out = subject.hosts.left.run("ping", "-f", "-q", *limit, subject.address, timeout=LONG,
-                                 check=False).out
+def _flood(subject, *limit, address=None):
+    out = subject.hosts.left.run("ping", "-f", "-q", *limit, address or subject.address,
+                                 timeout=LONG, check=False).out
     found = re.search(r"= [\d.]+/([\d.]+)/", out)
     if not found:
         raise Failed(f"ping: {out.strip()}")
@@ -190,6 +195,13 @@ def _configuration(directory, port, count):
     return path
 
 
+def _seconds(function, *args, **settings):
+    """How long a call takes."""
+    begin = time.monotonic()
+    function(*args, **settings)
+    return time.monotonic() - begin
+
+
 def _settle(tunnel):
     """Wait until it has done what it put off, and a second at least."""
     before = tunnel.cpu()
@@ -212,21 +224,92 @@ def peers(bench, subject, count):
         time.sleep(0.5)
         _, before = tunnel.memory()
         processor = tunnel.cpu()
-        begin = time.monotonic()
-        tunnel.host.run("wg", "setconf", tunnel.ifname, path, timeout=LONG)
-        yield f"peers {count} load", time.monotonic() - begin
+        yield f"peers {count} load", _seconds(tunnel.host.run, "wg", "setconf", tunnel.ifname,
+                                              path, timeout=LONG)
         _settle(tunnel)
         yield f"peers {count} cpu", tunnel.cpu() - processor
-        loaded = len(tunnel.host.run("wg", "show", tunnel.ifname, "peers",
-                                     timeout=LONG).out.split())
-        if loaded != count:
-            raise Failed(f"{loaded} peers instead of {count}")
+        loaded = tunnel.host.run("wg", "show", tunnel.ifname, "peers", timeout=LONG).out.split()
+        if len(loaded) != count:
+            raise Failed(f"{len(loaded)} peers instead of {count}")
         rss, pss = tunnel.memory()
         yield f"peers {count} rss", rss
         yield f"peers {count} pss", pss
         yield f"peers {count} each", (pss - before) * 1024 / count
+        yield f"peers {count} show", _seconds(tunnel.host.run, "wg", "show", tunnel.ifname, "dump",
+                                              timeout=LONG)
+        yield f"peers {count} change", 1e3 * statistics.median(
+            _seconds(tunnel.wg_set, "peer", loaded[count // 2], "persistent-keepalive", number % 2)
+            for number in range(CHANGES))
     finally:
         tunnel.stop()
+
+
+def crowd(bench, subject, count):
+    """A pair of tunnels alone, and when the receiving one has so many more peers."""
+    if not subject.is_tunnel:
+        return
+    pair = subject.fresh_pair()
+    address = pair[1].addresses[0].split("/")[0]
+
+    def look():
+        end = Transfer(subject, bench.seconds, address=address).finish()["end"]
+        return end["sum_received"]["bits_per_second"], _flood(subject, "-c", PINGS, "-w", 30,
+                                                              address=address)
+
+    try:
+        rate, trip = look()
+        more = _configuration(bench.directory, pair[1].port, count).read_text().split("[Peer]", 1)
+        pair[1].host.run("wg", "addconf", pair[1].ifname, "/dev/stdin", input="[Peer]" + more[1],
+                         timeout=LONG)
+        _settle(pair[1])
+        crowded_rate, crowded_trip = look()
+        yield f"crowd {count} tcp", 100 * crowded_rate / rate
+        yield f"crowd {count} ping", 100 * crowded_trip / trip
+    finally:
+        for tunnel in pair:
+            tunnel.stop()
+
+
+def flood(bench, subject, rate):
+    """TCP through the tunnel while a third host sends initiations from everywhere to the receiving
+    side: first to a port nobody listens at, because sending and dropping them costs as well."""
+    if not subject.is_tunnel:
+        return
+    right = subject.right
+
+    def transfer(*target):
+        stranger = subject.hosts.stranger().popen(
+            hosts.REPO / "build" / "bench" / "flood", STRANGER[1], target[0], rate,
+            bench.seconds + 2, *target[1:]) if target else None
+        try:
+            end = Transfer(subject, bench.seconds).finish()["end"]
+            return end["sum_received"]["bits_per_second"] / 1e9
+        finally:
+            if stranger:
+                stranger.wait()
+
+    yield "flood none", transfer()
+    closed = transfer(CLOSED_PORT)
+    yield "flood closed", closed
+    yield "flood junk", 100 * transfer(right.port) / closed
+    yield "flood mac1", 100 * transfer(right.port, right.public_key) / closed
+
+
+def idle(_bench, subject):
+    """How often the processes of a pair that has a session are woken while nobody sends."""
+    if not subject.is_tunnel:
+        return
+    pair = subject.fresh_pair()
+    try:
+        for tunnel in pair:  # a new interface solicits routers, which is traffic
+            tunnel.host.sysctl(**{f"net__ipv6__conf__{tunnel.ifname}__disable_ipv6": 1})
+        time.sleep(IDLE_BEFORE)
+        before = sum(tunnel.switches() for tunnel in pair)
+        time.sleep(IDLE)
+        yield "idle", sum(tunnel.switches() for tunnel in pair) - before
+    finally:
+        for tunnel in pair:
+            tunnel.stop()
 
 
 class Initiators:

@@ -8,6 +8,7 @@ implementation, or the wire itself.
 
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import time
@@ -18,19 +19,31 @@ from traffic import ping_until
 from tunnels import UserspaceTunnel
 
 WIRE = ("10.98.0.1", "10.98.0.2")
+STRANGER = ("10.97.0.1", "10.97.0.2")
+STRANGERS_SOURCES = "198.18.0.0/15"  # those of bench/flood
 PORT = 51820
 
 
 class Hosts:
-    """The two hosts and their wire."""
+    """The two hosts and their wire; and a third on a wire of its own, if somebody asks for it."""
 
     def __init__(self, lab, offloads=True):
+        self._lab, self._stranger = lab, None
         self.left, self.right = lab.host("left"), lab.host("right")
         self.link = lab.link(self.left, self.right)
         self.link.address([WIRE[0] + "/24"], [WIRE[1] + "/24"])
         if not offloads:
             for host, dev in ((self.left, self.link.left_dev), (self.right, self.link.right_dev)):
                 _switch_offloads_off(host, dev)
+
+    def stranger(self):
+        """A host that reaches the right one under many addresses."""
+        if not self._stranger:
+            self._stranger = self._lab.host("stranger")
+            link = self._lab.link(self._stranger, self.right)
+            link.address([STRANGER[0] + "/24"], [STRANGER[1] + "/24"])
+            self.right.run("ip", "route", "add", STRANGERS_SOURCES, "via", STRANGER[0])
+        return self._stranger
 
     def cpu(self):
         """Processor seconds the whole machine was not idle, from a fixed moment on."""
@@ -81,6 +94,14 @@ class CommandTunnel(UserspaceTunnel):
                 except OSError:
                     pass  # ended since
         return total / 1e9
+
+    def switches(self):
+        """How often a thread of it was put to sleep or aside so far."""
+        found = 0
+        for pid in self.pids():
+            for task in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
+                found += sum(map(int, re.findall(r"ctxt_switches:\s+(\d+)", task.read_text())))
+        return found
 
     def memory(self):
         """MiB resident, all processes: with pages they share counted in each, and once."""

@@ -7,7 +7,7 @@ CPU = (("left", "processor, sending side, s/GB"), ("right", "processor, receivin
        ("machine", "processor, whole machine, s/GB"))
 
 
-def rows(peer_counts, rate):
+def rows(peer_counts, rate, flood_rate):
     """Row -> what it is called, in the order of the table."""
     found = {}
     for name, text in (("tcp1", "TCP 1 stream"), ("tcp1r", "TCP 1 stream, reverse"),
@@ -39,6 +39,15 @@ def rows(peer_counts, rate):
         found[f"peers {count} each"] = "  KiB PSS per peer"
         found[f"peers {count} load"] = f"loading {count:,} peers, s"
         found[f"peers {count} cpu"] = "  processor s"
+        found[f"peers {count} show"] = f"showing {count:,} peers (wg show dump), s"
+        found[f"peers {count} change"] = f"changing one of {count:,} peers, ms"
+        found[f"crowd {count} tcp"] = f"TCP 1 stream beside {count:,} peers, % of alone"
+        found[f"crowd {count} ping"] = "  round trip, % of alone"
+    found["flood none"] = "TCP 1 stream, Gbit/s"
+    found["flood closed"] = f"  {flood_rate / 1000:g} k initiations/s to a closed port"
+    found["flood junk"] = "  to the tunnel, wrong mac1, % of that"
+    found["flood mac1"] = "  to the tunnel, right mac1, % of that"
+    found["idle"] = "wakeups of an idle pair in 60 s"
     return found
 
 
