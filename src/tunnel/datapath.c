@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/rate.h"
 #include "core/transport.h"
 #include "net/tun.h"
 #include "net/udp.h"
@@ -18,6 +19,12 @@
 #include "tunnel/status_map.h"
 
 enum { MAX_ROUNDS = 4, MAX_REQUESTS = 256 };
+
+/* Whoever knows our public key can send handshake messages that cost the engine and us ten times
+ * what a packet does. More than this are not passed on; and when half of a burst is used up, the
+ * engine is told to ask for cookies first, though it may still keep up. */
+enum { HANDSHAKES_PER_S = 8000, HANDSHAKES_BURST = 4096 };
+#define HANDSHAKE_COST_NS (SECOND_NS / HANDSHAKES_PER_S)
 
 struct datapath {
 	struct transport *transport;
@@ -54,7 +61,19 @@ static void deliver_packets(void *ctx, struct batch *packets)
 		status_drop(dp.page, DROP_DELIVER_FAILED, failed);
 }
 
-/* Handshake messages are dropped when the engine is slow, all else waits: the engine keeps reading
+static int try_send_handshake(const struct event *event)
+{
+	static struct rate rate;
+	struct event passed = *event;
+	uint64_t now_ns = clock_boottime_ns();
+
+	if (!rate_allow(&rate, now_ns, HANDSHAKE_COST_NS, HANDSHAKES_BURST))
+		return -EAGAIN;
+	passed.is_crowd = rate_spent(&rate, now_ns, HANDSHAKE_COST_NS) > HANDSHAKES_BURST / 2;
+	return ipc_try_send(DATAPATH_FD_ENGINE, &passed, sizeof(passed));
+}
+
+/* Handshake messages are dropped when there are too many, all else waits: the engine keeps reading
  * even while it waits for us. */
 static void emit(void *ctx, const struct event *event)
 {
@@ -62,7 +81,7 @@ static void emit(void *ctx, const struct event *event)
 
 	(void)ctx;
 	if (event->type == EVENT_HANDSHAKE_MESSAGE)
-		r = ipc_try_send(DATAPATH_FD_ENGINE, event, sizeof(*event));
+		r = try_send_handshake(event);
 	else
 		r = ipc_send(DATAPATH_FD_ENGINE, event, sizeof(*event));
 	if (r == -EAGAIN)

@@ -131,7 +131,7 @@ static void take_event(const struct event *event, uint64_t now_ns)
 		status_drop(engine.page, DROP_QUEUE_FULL, 1);
 	} else {
 		engine.queue[(engine.queue_head + engine.queue_len++) % QUEUE_MAX] = *event;
-		if (engine.queue_len >= UNDER_LOAD_LEN)
+		if (engine.queue_len >= UNDER_LOAD_LEN || event->is_crowd)
 			engine.under_load_until_ns = now_ns + SECOND_NS;
 	}
 }

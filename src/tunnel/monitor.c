@@ -233,7 +233,8 @@ static void start(const char *ifname)
 	int r;
 
 	monitor.ifname = ifname;
-	/* What a request of megabytes took goes back to the system: else glibc learns to keep it. */
+	/* What a request of megabytes took goes back to the system: else glibc learns to keep it.
+	 */
 	mallopt(M_MMAP_THRESHOLD, LARGE);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
