@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 
 #include "crypto/aead.h"
+#include "crypto/dh.h"
 
 struct crypto_contexts {
 	EVP_CIPHER_CTX *seal, *open; /* ChaCha20-Poly1305, one a direction */
@@ -32,6 +33,9 @@ enum { AEAD_MANY_MAX = 64 };
 bool aead_avx512_is_available(void);
 void aead_avx512_seal(struct aead_job *jobs, unsigned num);
 void aead_avx512_open(struct aead_job *jobs, unsigned num);
+
+/* The vector kernel of dh_many; needs aead_avx512_is_available(). Leaves ok alone. */
+void dh_ifma(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN]);
 
 /* Overwrite the stack below the caller's frame, where libcrypto's functions leave their locals:
  * BLAKE2s, for one, its output. */
