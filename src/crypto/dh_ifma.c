@@ -39,8 +39,8 @@ TARGET static inline struct field carry(const vector t[LIMBS])
 	r.limb[0] = _mm256_madd52lo_epu64(_mm256_and_si256(t[0], mask),
 		_mm256_srli_epi64(t[LIMBS - 1], LIMB_BITS), constant(19));
 	for (unsigned i = 1; i < LIMBS; i++)
-		r.limb[i] = _mm256_add_epi64(_mm256_and_si256(t[i], mask),
-			_mm256_srli_epi64(t[i - 1], LIMB_BITS));
+		r.limb[i] = _mm256_add_epi64(
+			_mm256_and_si256(t[i], mask), _mm256_srli_epi64(t[i - 1], LIMB_BITS));
 	return r;
 }
 
@@ -67,8 +67,7 @@ TARGET static inline struct field subtract(struct field a, struct field b)
 
 /* low[k] weighs 2^51k, high[k] 2^(51k + 52), that is twice 2^51(k + 1). Each is a sum of at most
  * five numbers below 2^52: no column comes near 2^61, with 19 times the one five above. */
-TARGET static inline struct field reduce(
-	const vector low[2 * LIMBS], const vector high[2 * LIMBS])
+TARGET static inline struct field reduce(const vector low[2 * LIMBS], const vector high[2 * LIMBS])
 {
 	vector t[2 * LIMBS];
 

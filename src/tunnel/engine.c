@@ -45,49 +45,18 @@ static struct engine engine; /* one a process; large, so not on the stack */
 
 /* --- the vault ------------------------------------------------------- */
 
-static int ask_vault(enum vault_request_type type, uint32_t peer_id, const uint8_t *point,
-	uint8_t ck[HASH_LEN], uint8_t *ret_tau, uint8_t ret_key[KEY_LEN])
+static void mix(void *ctx, enum noise_secret secret, struct noise_mix *mixes, unsigned num)
 {
-	struct vault_request request = {.type = type, .peer_id = peer_id};
-	struct vault_reply reply;
+	struct vault_mixing mixing = {.secret = secret, .num = num};
 	int r;
 
-	if (point)
-		memcpy(request.a, point, KEY_LEN);
-	memcpy(request.b, ck, HASH_LEN);
-	r = ipc_call(ENGINE_FD_VAULT, &request, sizeof(request), &reply, sizeof(reply));
+	(void)ctx;
+	memcpy(mixing.mixes, mixes, num * sizeof(mixes[0]));
+	r = ipc_call(ENGINE_FD_VAULT, &mixing, sizeof(mixing), &mixing, sizeof(mixing));
 	if (r < 0)
 		ipc_fail("vault", r);
-	r = reply.error;
-	if (r == 0) {
-		memcpy(ck, reply.a, HASH_LEN);
-		memcpy(ret_key, reply.b, KEY_LEN);
-		if (ret_tau)
-			memcpy(ret_tau, reply.c, HASH_LEN);
-	}
-	wipe(&request, sizeof(request));
-	wipe(&reply, sizeof(reply));
-	return r;
-}
-
-static int mix_dh(
-	void *ctx, const uint8_t point[KEY_LEN], uint8_t ck[HASH_LEN], uint8_t ret_key[KEY_LEN])
-{
-	(void)ctx;
-	return ask_vault(VAULT_MIX_DH, 0, point, ck, NULL, ret_key);
-}
-
-static int mix_static(void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_key[KEY_LEN])
-{
-	(void)ctx;
-	return ask_vault(VAULT_MIX_STATIC, peer_id, NULL, ck, NULL, ret_key);
-}
-
-static int mix_psk(void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_tau[HASH_LEN],
-	uint8_t ret_key[KEY_LEN])
-{
-	(void)ctx;
-	return ask_vault(VAULT_MIX_PSK, peer_id, NULL, ck, ret_tau, ret_key);
+	memcpy(mixes, mixing.mixes, num * sizeof(mixes[0]));
+	wipe(&mixing, sizeof(mixing));
 }
 
 /* --- the datapath ---------------------------------------------------- */
@@ -194,15 +163,20 @@ static void handle_notices(void)
 	memmove(engine.notices, engine.notices + num, engine.num_notices * sizeof(struct event));
 }
 
+/* Taken out of the queue only when handled: handling may read more into it. */
 static void handle_handshakes(void)
 {
-	for (int i = 0; i < HANDSHAKES_PER_ROUND && engine.queue_len > 0; i++) {
-		struct event *event = &engine.queue[engine.queue_head];
+	for (int i = 0; i < HANDSHAKES_PER_ROUND && engine.queue_len > 0; i += NOISE_MIXES_MAX) {
+		const struct event *events[NOISE_MIXES_MAX];
+		struct device_time time = now();
+		unsigned num = 0;
 
-		device_handle_event(
-			engine.device, event, now().now_ns < engine.under_load_until_ns, now());
-		engine.queue_head = (engine.queue_head + 1) % QUEUE_MAX;
-		engine.queue_len--;
+		for (; num < NOISE_MIXES_MAX && num < engine.queue_len; num++)
+			events[num] = &engine.queue[(engine.queue_head + num) % QUEUE_MAX];
+		device_handle_handshakes(
+			engine.device, events, num, time.now_ns < engine.under_load_until_ns, time);
+		engine.queue_head = (engine.queue_head + num) % QUEUE_MAX;
+		engine.queue_len -= num;
 	}
 }
 
@@ -321,9 +295,7 @@ static noreturn void run(void)
 
 void engine_main(const char *ifname)
 {
-	const struct device_ops ops = {.emit = emit,
-		.random = get_random,
-		.keys = {.mix_dh = mix_dh, .mix_static = mix_static, .mix_psk = mix_psk}};
+	const struct device_ops ops = {.emit = emit, .random = get_random, .keys = {.mix = mix}};
 
 	(void)ifname;
 	engine.page = status_map(ENGINE_FD_STATUS);
