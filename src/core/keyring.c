@@ -22,6 +22,9 @@ struct keyring {
 	uint8_t private_key[KEY_LEN];
 	bool has_private_key;
 	struct table peers; /* struct keyring_peer by id */
+	/* A DH computed before it is asked for, until then or until the next. */
+	uint8_t prepared_point[KEY_LEN];
+	struct dh_job prepared; /* its point: the above; NULL: there is none */
 };
 
 struct keyring *keyring_new(void)
@@ -53,6 +56,7 @@ void keyring_set_private_key(
 		wipe(peer->static_static, KEY_LEN);
 		peer->has_static_static = false;
 	}
+	wipe(&keyring->prepared, sizeof(keyring->prepared));
 	keyring->has_private_key = !bytes_are_zero(private_key, KEY_LEN);
 	memcpy(keyring->private_key, private_key, KEY_LEN);
 	memset(ret_public, 0, KEY_LEN);
@@ -181,9 +185,35 @@ static int mix_one(const struct keyring *keyring, enum noise_secret secret, stru
 	return -EPROTO;
 }
 
+void keyring_prepare(void *ctx, enum noise_secret secret, const struct noise_mix *mix)
+{
+	struct keyring *keyring = ctx;
+
+	if (!keyring->has_private_key)
+		return;
+	if (secret == NOISE_STATIC) {
+		find_static_static(keyring, mix, 1);
+	} else if (secret == NOISE_DH_PSK) {
+		memcpy(keyring->prepared_point, mix->point, KEY_LEN);
+		keyring->prepared.point = keyring->prepared_point;
+		dh_many(&keyring->prepared, 1, keyring->private_key);
+	}
+}
+
+/* DH with the points of all mixes, of which one may be prepared. */
+static void find_dh(struct keyring *keyring, struct dh_job *jobs, unsigned num)
+{
+	if (num == 1 && keyring->prepared.point &&
+		bytes_equal(keyring->prepared.point, jobs[0].point, KEY_LEN))
+		jobs[0] = keyring->prepared;
+	else
+		dh_many(jobs, num, keyring->private_key);
+	wipe(&keyring->prepared, sizeof(keyring->prepared));
+}
+
 void keyring_mix(void *ctx, enum noise_secret secret, struct noise_mix *mixes, unsigned num)
 {
-	const struct keyring *keyring = ctx;
+	struct keyring *keyring = ctx;
 	struct dh_job jobs[NOISE_MIXES_MAX];
 
 	assert(num <= NOISE_MIXES_MAX);
@@ -192,7 +222,7 @@ void keyring_mix(void *ctx, enum noise_secret secret, struct noise_mix *mixes, u
 	if (keyring->has_private_key && secret == NOISE_STATIC)
 		find_static_static(keyring, mixes, num);
 	else if (keyring->has_private_key && secret != NOISE_PSK)
-		dh_many(jobs, num, keyring->private_key);
+		find_dh(keyring, jobs, num);
 	for (unsigned i = 0; i < num; i++) {
 		int r = mix_one(keyring, secret, &mixes[i], &jobs[i]);
 

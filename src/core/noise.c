@@ -68,6 +68,17 @@ static int mix_secret(struct work *w, const struct noise_keys *keys, enum noise_
 	return r;
 }
 
+/* What mix_secret will be asked, so that vault and engine work at the same time. */
+static void prepare_secret(const struct noise_keys *keys, enum noise_secret secret,
+	uint32_t peer_id, const uint8_t *point)
+{
+	struct noise_mix mix = {.peer_id = peer_id};
+
+	if (point)
+		memcpy(mix.point, point, KEY_LEN);
+	keys->prepare(keys->ctx, secret, &mix);
+}
+
 /* What the long-term keys are not needed for. */
 static void mix_zero_psk(struct work *w)
 {
@@ -103,6 +114,7 @@ int noise_create_initiation(struct handshake *handshake, const struct noise_keys
 	struct work w;
 	int r = -EKEYREJECTED;
 
+	prepare_secret(keys, NOISE_STATIC, peer_id, NULL);
 	dh_many(jobs, ARRAY_SIZE(jobs), ephemeral_private);
 	work_init(&w, remote_static);
 	/* e */
@@ -259,6 +271,7 @@ enum drop noise_consume_response(struct handshake *handshake,
 	if (handshake->state != HANDSHAKE_CREATED_INITIATION)
 		return DROP_BAD_HANDSHAKE;
 	w.symmetric = handshake->symmetric;
+	prepare_secret(keys, NOISE_DH_PSK, peer_id, message->ephemeral);
 	dh_many(&job, 1, handshake->ephemeral_private);
 	/* e */
 	mix_ephemeral(&w, message->ephemeral);

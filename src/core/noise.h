@@ -36,6 +36,9 @@ enum noise_secret {
  * NOISE_MIXES_MAX chaining keys. No Diffie-Hellman result and no psk ever comes out. */
 struct noise_keys {
 	void (*mix)(void *ctx, enum noise_secret secret, struct noise_mix *mixes, unsigned num);
+	/* Say what will be asked next, so that it can be computed meanwhile: NOISE_STATIC with a
+	 * peer, or NOISE_DH_PSK with a point. It need not be asked then. */
+	void (*prepare)(void *ctx, enum noise_secret secret, const struct noise_mix *mix);
 	void *ctx;
 };
 

@@ -81,25 +81,25 @@ bool dh(uint8_t ret_shared[KEY_LEN], const uint8_t private_key[KEY_LEN],
 	return ok;
 }
 
-static bool use_vectors(unsigned num)
+static bool use_vectors(void)
 {
 #if defined(__x86_64__)
-	return num > 1 && aead_avx512_is_available();
+	return aead_avx512_is_available();
 #else
-	(void)num;
 	return false;
 #endif
 }
 
 void dh_many(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN])
 {
-	if (!use_vectors(num)) {
+	if (!use_vectors()) {
 		for (unsigned i = 0; i < num; i++)
 			jobs[i].ok = dh(jobs[i].shared, private_key, jobs[i].point);
 		return;
 	}
 	assert(num <= DH_MANY_MAX);
-	dh_ifma(jobs, num, private_key);
+	if (num > 0)
+		dh_ifma(jobs, num, private_key);
 	for (unsigned i = 0; i < num; i++)
 		jobs[i].ok = !bytes_are_zero(jobs[i].shared, KEY_LEN);
 	crypto_wipe_stack();

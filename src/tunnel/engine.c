@@ -59,6 +59,14 @@ static void mix(void *ctx, enum noise_secret secret, struct noise_mix *mixes, un
 	wipe(&mixing, sizeof(mixing));
 }
 
+static void prepare(void *ctx, enum noise_secret secret, const struct noise_mix *mix)
+{
+	const struct vault_mixing mixing = {.secret = secret, .mixes[0] = *mix};
+
+	(void)ctx;
+	ipc_tell(ENGINE_FD_VAULT, &mixing, sizeof(mixing), "vault");
+}
+
 /* --- the datapath ---------------------------------------------------- */
 
 static void keep_notice(const struct event *event)
@@ -295,7 +303,8 @@ static noreturn void run(void)
 
 void engine_main(const char *ifname)
 {
-	const struct device_ops ops = {.emit = emit, .random = get_random, .keys = {.mix = mix}};
+	const struct device_ops ops = {
+		.emit = emit, .random = get_random, .keys = {.mix = mix, .prepare = prepare}};
 
 	(void)ifname;
 	engine.page = status_map(ENGINE_FD_STATUS);

@@ -40,10 +40,11 @@ struct vault_reply {
 };
 static_assert(sizeof(struct vault_reply) == 36, "crosses processes");
 
-/* The same secret, mixed into num chaining keys; the answer is the same with the results in it. */
+/* The same secret, mixed into num chaining keys; the answer is the same with the results in it. Or,
+ * without an answer, num is 0 and mixes[0] what will be asked next. */
 struct vault_mixing {
 	uint32_t secret; /* enum noise_secret */
-	uint32_t num;	 /* 1 to NOISE_MIXES_MAX */
+	uint32_t num;	 /* 0 to NOISE_MIXES_MAX */
 	struct noise_mix mixes[NOISE_MIXES_MAX];
 };
 static_assert(sizeof(struct vault_mixing) == 568, "crosses processes");

@@ -36,7 +36,7 @@ static void side_init(struct side *side, const uint8_t private_key[KEY_LEN],
 	const uint8_t remote_private[KEY_LEN])
 {
 	*side = (struct side){.keyring = keyring_new()};
-	side->keys = (struct noise_keys){keyring_mix, side->keyring};
+	side->keys = (struct noise_keys){keyring_mix, keyring_prepare, side->keyring};
 	keyring_set_private_key(side->keyring, remote_private, side->remote);
 	keyring_set_private_key(side->keyring, private_key, side->public_key);
 	assert_int_equal(keyring_add_peer(side->keyring, PEER, side->remote), 0);
