@@ -23,7 +23,7 @@ struct noise_mix {
 	uint8_t tau[HASH_LEN];	/* result of those with a psk */
 	uint8_t key[KEY_LEN];	/* result */
 };
-enum { NOISE_MIXES_MAX = 4 };
+enum { NOISE_MIXES_MAX = 8 };
 
 enum noise_secret {
 	NOISE_DH = 1, /* (ck, key) = KDF2(ck, DH(static private, point)) */

@@ -97,9 +97,8 @@ void dh_many(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LE
 			jobs[i].ok = dh(jobs[i].shared, private_key, jobs[i].point);
 		return;
 	}
-	assert(num <= DH_MANY_MAX);
-	if (num > 0)
-		dh_ifma(jobs, num, private_key);
+	for (unsigned i = 0; i < num; i += DH_LANES)
+		dh_ifma(jobs + i, num - i < DH_LANES ? num - i : DH_LANES, private_key);
 	for (unsigned i = 0; i < num; i++)
 		jobs[i].ok = !bytes_are_zero(jobs[i].shared, KEY_LEN);
 	crypto_wipe_stack();

@@ -24,12 +24,11 @@ struct dh_job {
 	uint8_t shared[KEY_LEN];
 	bool ok; /* false: the result is all zero, and shared undefined */
 };
-enum { DH_MANY_MAX = 4 };
 
 /* The point whose DH with a private key is the public key. */
 extern const uint8_t dh_base_point[KEY_LEN];
 
-/* DH(private_key, point) of up to DH_MANY_MAX jobs, side by side where the processor can. */
+/* DH(private_key, point) of each job, four side by side where the processor can. */
 void dh_many(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN]);
 
 #endif

@@ -240,7 +240,7 @@ static void bytes_from_limbs(uint8_t ret_bytes[KEY_LEN], uint64_t limbs[LIMBS])
 
 TARGET void dh_ifma(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN])
 {
-	uint64_t lanes[LIMBS][DH_MANY_MAX] = {0}, limbs[LIMBS];
+	uint64_t lanes[LIMBS][DH_LANES] = {0}, limbs[LIMBS];
 	uint8_t scalar[KEY_LEN];
 	struct field x;
 

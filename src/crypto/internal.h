@@ -34,7 +34,9 @@ bool aead_avx512_is_available(void);
 void aead_avx512_seal(struct aead_job *jobs, unsigned num);
 void aead_avx512_open(struct aead_job *jobs, unsigned num);
 
-/* The vector kernel of dh_many; needs aead_avx512_is_available(). Leaves ok alone. */
+/* The vector kernel of dh_many, for up to DH_LANES jobs, whose ok it leaves alone. It can what
+ * aead_avx512_is_available() says. */
+enum { DH_LANES = 4 };
 void dh_ifma(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN]);
 
 /* Overwrite the stack below the caller's frame, where libcrypto's functions leave their locals:

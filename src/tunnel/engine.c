@@ -22,6 +22,7 @@ enum {
 	QUEUE_MAX = 4096,
 	UNDER_LOAD_LEN = QUEUE_MAX / 8,
 	HANDSHAKES_PER_ROUND = 16,
+	CONTROLS_MAX = 2 * NOISE_MIXES_MAX,
 	EVENTS_PER_ROUND = QUEUE_MAX,
 	NOTICES_MAX = 8 * MAX_PEERS, /* an honest datapath never has so much to say */
 };
@@ -33,6 +34,8 @@ struct engine {
 	struct device *device;
 	struct event queue[QUEUE_MAX]; /* handshake messages, a ring */
 	uint32_t queue_head, queue_len;
+	struct control controls[CONTROLS_MAX]; /* to be sent */
+	unsigned num_controls;
 	struct event *notices; /* the other events, owned */
 	size_t num_notices, cap_notices;
 	uint64_t under_load_until_ns;
@@ -127,11 +130,10 @@ static void drain_events(void)
 }
 
 /* To the datapath. While it is slow its events are read: it may be waiting for us to do so. */
-static void emit(void *ctx, const struct control *control)
+static void send_control(const struct control *control)
 {
 	int r;
 
-	(void)ctx;
 	while ((r = ipc_try_send(ENGINE_FD_DATAPATH, control, sizeof(*control))) == -EAGAIN) {
 		struct pollfd fd = {.fd = ENGINE_FD_DATAPATH, .events = POLLIN | POLLOUT};
 
@@ -140,6 +142,23 @@ static void emit(void *ctx, const struct control *control)
 	}
 	if (r < 0)
 		ipc_fail("datapath", r);
+}
+
+/* What was emitted goes out together: the datapath is woken up once for all of it. */
+static void flush_controls(void)
+{
+	for (unsigned i = 0; i < engine.num_controls; i++)
+		send_control(&engine.controls[i]);
+	wipe(engine.controls, engine.num_controls * sizeof(engine.controls[0]));
+	engine.num_controls = 0;
+}
+
+static void emit(void *ctx, const struct control *control)
+{
+	(void)ctx;
+	if (engine.num_controls == CONTROLS_MAX)
+		flush_controls();
+	engine.controls[engine.num_controls++] = *control;
 }
 
 static void get_random(void *ctx, void *ret_bytes, size_t len)
@@ -167,6 +186,7 @@ static void handle_notices(void)
 
 		device_handle_event(engine.device, &event, false, time);
 	}
+	flush_controls();
 	engine.num_notices -= num;
 	memmove(engine.notices, engine.notices + num, engine.num_notices * sizeof(struct event));
 }
@@ -229,6 +249,7 @@ static void serve_monitor(void)
 
 		if (r < 0)
 			role_fail("request", r);
+		flush_controls();
 	}
 }
 
@@ -298,6 +319,7 @@ static noreturn void run(void)
 		if (fds[0].revents)
 			serve_monitor();
 		device_run_timers(engine.device, now());
+		flush_controls();
 	}
 }
 

@@ -47,7 +47,7 @@ struct vault_mixing {
 	uint32_t num;	 /* 0 to NOISE_MIXES_MAX */
 	struct noise_mix mixes[NOISE_MIXES_MAX];
 };
-static_assert(sizeof(struct vault_mixing) == 568, "crosses processes");
+static_assert(sizeof(struct vault_mixing) == 1128, "crosses processes");
 
 enum request_type {
 	REQUEST_SYNC = 1,

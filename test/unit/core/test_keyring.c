@@ -164,14 +164,14 @@ static void test_both_ends_agree(void **state)
 static void test_several(void **state)
 {
 	static const uint8_t private_key[KEY_LEN] = {8};
-	const uint8_t points[NOISE_MIXES_MAX][KEY_LEN] = {{9}, {0}, {2}, {3}};
+	const uint8_t points[NOISE_MIXES_MAX][KEY_LEN] = {{9}, {0}, {2}, {3}, {9}, {4}, {5}, {6}};
 	struct keyring *rings[2] = {keyring_new(), keyring_new()};
 	uint8_t public_key[KEY_LEN];
 
 	(void)state;
 	for (unsigned ring = 0; ring < 2; ring++) {
 		keyring_set_private_key(rings[ring], private_key, public_key);
-		for (uint32_t id = 0; id < 3; id++) {
+		for (uint32_t id = 0; id < NOISE_MIXES_MAX - 1; id++) {
 			assert_int_equal(keyring_add_peer(rings[ring], id, points[id]), 0);
 			assert_int_equal(keyring_set_psk(rings[ring], id, points[id]), 0);
 		}
@@ -193,6 +193,39 @@ static void test_several(void **state)
 	keyring_free(rings[1]);
 }
 
+/* What was prepared, with whatever point and key, changes no answer. */
+static void test_prepared(void **state)
+{
+	static const uint8_t private_keys[2][KEY_LEN] = {{8}, {16}};
+	static const uint8_t points[3][KEY_LEN] = {{9}, {2}, {0}};
+	struct keyring *prepared = keyring_new(), *plain = keyring_new();
+	uint8_t public_key[KEY_LEN];
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * 3 * 2 * 4; i++) {
+		const uint8_t *point = points[i % 3], *expected = points[i / 3 % 3];
+		const enum noise_secret secret = NOISE_DH + i / 18 % 4;
+		const struct noise_mix early = question(i % 3, point);
+		struct noise_mix got, wanted;
+
+		keyring_set_private_key(prepared, private_keys[0], public_key);
+		keyring_set_private_key(plain, private_keys[i / 9 % 2], public_key);
+		for (uint32_t id = 0; id < 3; id++) {
+			assert_int_equal(keyring_add_peer(prepared, id, points[id]), 0);
+			assert_int_equal(keyring_add_peer(plain, id, points[id]), 0);
+		}
+		keyring_prepare(prepared, NOISE_STATIC, &early);
+		keyring_prepare(prepared, NOISE_DH_PSK, &early);
+		if (i / 9 % 2)
+			keyring_set_private_key(prepared, private_keys[1], public_key);
+		got = ask(prepared, secret, i / 3 % 3, expected);
+		wanted = ask(plain, secret, i / 3 % 3, expected);
+		assert_memory_equal(&got, &wanted, sizeof(got));
+	}
+	keyring_free(prepared);
+	keyring_free(plain);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +233,7 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_both_ends_agree),
 		cmocka_unit_test(test_several),
+		cmocka_unit_test(test_prepared),
 	};
 
 	return cmocka_run_group_tests(tests, crypto_setup, NULL);

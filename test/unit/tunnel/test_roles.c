@@ -147,7 +147,8 @@ static void vault_ends_on_what_a_neighbour_may_not_ask(void **state)
 		{VAULT_GET_PSK, UINT32_MAX, {0}}};
 	static const struct vault_mixing mixings[] = {{.secret = 0, .num = 1},
 		{.secret = NOISE_DH_PSK + 1, .num = 1}, {.secret = UINT32_MAX, .num = 1},
-		{.secret = NOISE_DH, .num = 0}, {.secret = NOISE_DH, .num = NOISE_MIXES_MAX + 1},
+		{.secret = NOISE_STATIC, .num = 0, .mixes[0].peer_id = MAX_PEERS},
+		{.secret = NOISE_DH, .num = NOISE_MIXES_MAX + 1},
 		{.secret = NOISE_DH, .num = UINT32_MAX},
 		{.secret = NOISE_STATIC, .num = 1, .mixes[0].peer_id = MAX_PEERS},
 		{.secret = NOISE_PSK,
@@ -204,6 +205,7 @@ static void vault_tells_the_engine_no_key(void **state)
 {
 	static const uint8_t psk[] = {0x77, 0x77, 0x77, 0x77, 0x77, 0x77};
 	const struct vault_reply none = {0};
+	const struct vault_mixing ahead = {.secret = NOISE_DH_PSK, .mixes[0].point = {9}};
 	struct subject s = start(ROLE_VAULT);
 	struct vault_reply reply, private;
 
@@ -222,6 +224,8 @@ static void vault_tells_the_engine_no_key(void **state)
 		assert_null(memmem(&mixing, sizeof(mixing), psk, sizeof(psk)));
 		assert_null(memmem(&mixing, sizeof(mixing), private.a, 8));
 	}
+	/* what is only prepared has no answer: the next is the next question's */
+	assert_int_equal(ipc_send(s.first, &ahead, sizeof(ahead)), 0);
 	/* a point of low order, and a peer there is not */
 	assert_mix_error(s.first, NOISE_DH, 0, 0, -EKEYREJECTED);
 	assert_mix_error(s.first, NOISE_STATIC, 6, 0, -ENOENT);
