@@ -164,7 +164,7 @@ void device_handle_event(
 	uint32_t value;
 
 	if (event->type == EVENT_HANDSHAKE_MESSAGE) {
-		device_handle_handshakes(d, &event, 1, under_load, time);
+		(void)device_handle_handshakes(d, &event, 1, under_load, time);
 	} else if (event->type == EVENT_KEYPAIR_GONE) {
 		if (map_get(&d->by_index, event->local_index, &value) && (value & INDEX_IS_KEYPAIR))
 			device_free_index(d, event->local_index);

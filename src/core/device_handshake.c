@@ -154,12 +154,14 @@ static enum drop answer_initiation(struct device *d, const struct noise_initiati
 	return drop;
 }
 
-/* Several together, because the vault is asked about them together. */
-static void consume_initiations(
+/* Several together, because the vault is asked about them together. Returns how many were dropped.
+ */
+static unsigned consume_initiations(
 	struct device *d, const struct event *const *events, unsigned num, struct device_time time)
 {
 	struct message_initiation messages[NOISE_MIXES_MAX];
 	struct noise_initiation initiations[NOISE_MIXES_MAX] = {0};
+	unsigned num_dropped = 0;
 
 	for (unsigned i = 0; i < num; i++) {
 		memcpy(&messages[i], events[i]->message, sizeof(messages[i]));
@@ -180,10 +182,13 @@ static void consume_initiations(
 
 		if (drop == DROP_NONE)
 			drop = answer_initiation(d, &initiations[i], &events[i]->endpoint, time);
-		if (drop != DROP_NONE)
+		if (drop != DROP_NONE) {
 			status_drop(d->page, drop, 1);
+			num_dropped++;
+		}
 	}
 	wipe(initiations, sizeof(initiations));
+	return num_dropped;
 }
 
 static enum drop consume_response(
@@ -278,11 +283,11 @@ static enum drop admit(
 	return DROP_NONE;
 }
 
-void device_handle_handshakes(struct device *d, const struct event *const *events, unsigned num,
+unsigned device_handle_handshakes(struct device *d, const struct event *const *events, unsigned num,
 	bool under_load, struct device_time time)
 {
 	const struct event *initiations[NOISE_MIXES_MAX];
-	unsigned num_initiations = 0;
+	unsigned num_initiations = 0, num_futile;
 
 	assert(num <= NOISE_MIXES_MAX);
 	for (unsigned i = 0; i < num; i++) {
@@ -298,6 +303,7 @@ void device_handle_handshakes(struct device *d, const struct event *const *event
 		if (drop != DROP_NONE)
 			status_drop(d->page, drop, 1);
 	}
-	consume_initiations(d, initiations, num_initiations, time);
+	num_futile = consume_initiations(d, initiations, num_initiations, time);
 	aead_forget();
+	return num_futile;
 }

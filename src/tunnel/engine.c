@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The engine: runs the device (core/device.h). Handshake messages come from the datapath and wait
- * in a bounded queue; how long it is decides whether we are under load. Everything else the
- * datapath says is short and is handled first.
+ * in a bounded queue; how long it is, and how many led to nothing, decides whether we are under
+ * load. Everything else the datapath says is short and is handled first.
  */
 #include <errno.h>
 #include <poll.h>
@@ -21,6 +21,7 @@
 enum {
 	QUEUE_MAX = 4096,
 	UNDER_LOAD_LEN = QUEUE_MAX / 8,
+	FUTILE_MAX = 1024,
 	HANDSHAKES_PER_ROUND = 16,
 	CONTROLS_MAX = 2 * NOISE_MIXES_MAX,
 	EVENTS_PER_ROUND = QUEUE_MAX,
@@ -39,6 +40,8 @@ struct engine {
 	struct event *notices; /* the other events, owned */
 	size_t num_notices, cap_notices;
 	uint64_t under_load_until_ns;
+	uint64_t futile_since_ns;
+	unsigned num_futile;
 	uint64_t asleep_ns; /* boottime minus monotonic when last looked */
 	struct status_page *page;
 	int timer_fd, clock_fd;
@@ -191,18 +194,32 @@ static void handle_notices(void)
 	memmove(engine.notices, engine.notices + num, engine.num_notices * sizeof(struct event));
 }
 
+/* Initiations that led to nothing: this many in a second are an attack, however short the queue. */
+static void count_futile(unsigned num, uint64_t now_ns)
+{
+	if (now_ns >= engine.futile_since_ns + SECOND_NS) {
+		engine.futile_since_ns = now_ns;
+		engine.num_futile = 0;
+	}
+	engine.num_futile += num;
+	if (engine.num_futile >= FUTILE_MAX)
+		engine.under_load_until_ns = now_ns + SECOND_NS;
+}
+
 /* Taken out of the queue only when handled: handling may read more into it. */
 static void handle_handshakes(void)
 {
 	for (int i = 0; i < HANDSHAKES_PER_ROUND && engine.queue_len > 0; i += NOISE_MIXES_MAX) {
 		const struct event *events[NOISE_MIXES_MAX];
 		struct device_time time = now();
-		unsigned num = 0;
+		unsigned num = 0, num_futile;
 
 		for (; num < NOISE_MIXES_MAX && num < engine.queue_len; num++)
 			events[num] = &engine.queue[(engine.queue_head + num) % QUEUE_MAX];
-		device_handle_handshakes(
+		num_futile = device_handle_handshakes(
 			engine.device, events, num, time.now_ns < engine.under_load_until_ns, time);
+		flush_controls();
+		count_futile(num_futile, time.now_ns);
 		engine.queue_head = (engine.queue_head + num) % QUEUE_MAX;
 		engine.queue_len -= num;
 	}
