@@ -22,9 +22,11 @@ struct keyring {
 	uint8_t private_key[KEY_LEN];
 	bool has_private_key;
 	struct table peers; /* struct keyring_peer by id */
-	/* A DH computed before it is asked for, until then or until the next. */
-	uint8_t prepared_point[KEY_LEN];
-	struct dh_job prepared; /* its point: the above; NULL: there is none */
+	struct {
+		bool is_there;
+		uint8_t point[KEY_LEN];
+		uint8_t shared[KEY_LEN];
+	} prepared; /* a DH computed before it is asked for, until then or until the next */
 };
 
 struct keyring *keyring_new(void)
@@ -188,26 +190,31 @@ static int mix_one(const struct keyring *keyring, enum noise_secret secret, stru
 void keyring_prepare(void *ctx, enum noise_secret secret, const struct noise_mix *mix)
 {
 	struct keyring *keyring = ctx;
+	struct dh_job job = {.point = mix->point};
 
 	if (!keyring->has_private_key)
 		return;
 	if (secret == NOISE_STATIC) {
 		find_static_static(keyring, mix, 1);
 	} else if (secret == NOISE_DH_PSK) {
-		memcpy(keyring->prepared_point, mix->point, KEY_LEN);
-		keyring->prepared.point = keyring->prepared_point;
-		dh_many(&keyring->prepared, 1, keyring->private_key);
+		dh_many(&job, 1, keyring->private_key);
+		memcpy(keyring->prepared.point, mix->point, KEY_LEN);
+		memcpy(keyring->prepared.shared, job.shared, KEY_LEN);
+		keyring->prepared.is_there = job.ok;
+		wipe(&job, sizeof(job));
 	}
 }
 
 /* DH with the points of all mixes, of which one may be prepared. */
 static void find_dh(struct keyring *keyring, struct dh_job *jobs, unsigned num)
 {
-	if (num == 1 && keyring->prepared.point &&
-		bytes_equal(keyring->prepared.point, jobs[0].point, KEY_LEN))
-		jobs[0] = keyring->prepared;
-	else
+	if (num == 1 && keyring->prepared.is_there &&
+		bytes_equal(keyring->prepared.point, jobs[0].point, KEY_LEN)) {
+		memcpy(jobs[0].shared, keyring->prepared.shared, KEY_LEN);
+		jobs[0].ok = true;
+	} else {
 		dh_many(jobs, num, keyring->private_key);
+	}
 	wipe(&keyring->prepared, sizeof(keyring->prepared));
 }
 
