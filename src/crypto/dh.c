@@ -84,7 +84,7 @@ bool dh(uint8_t ret_shared[KEY_LEN], const uint8_t private_key[KEY_LEN],
 static bool use_vectors(void)
 {
 #if defined(__x86_64__)
-	return aead_avx512_is_available();
+	return dh_ifma_is_available();
 #else
 	return false;
 #endif

@@ -241,6 +241,12 @@ static void bytes_from_limbs(uint8_t ret_bytes[KEY_LEN], uint64_t limbs[LIMBS])
 	store_le64(ret_bytes + 24, limbs[3] >> 39 | limbs[4] << 12);
 }
 
+bool dh_ifma_is_available(void)
+{
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+	       __builtin_cpu_supports("avx512ifma");
+}
+
 TARGET void dh_ifma(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN])
 {
 	uint64_t lanes[LIMBS][DH_LANES] = {0}, limbs[LIMBS];

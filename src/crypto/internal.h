@@ -32,9 +32,9 @@ bool aead_avx512_is_available(void);
 void aead_avx512_seal(struct aead_job *jobs, unsigned num);
 void aead_avx512_open(struct aead_job *jobs, unsigned num);
 
-/* The vector kernel of dh_many, for up to DH_LANES jobs, whose ok it leaves alone. It can what
- * aead_avx512_is_available() says. */
+/* The vector kernel of dh_many, for up to DH_LANES jobs, whose ok it leaves alone. */
 enum { DH_LANES = 4 };
+bool dh_ifma_is_available(void);
 void dh_ifma(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN]);
 
 /* A BLAKE2s under way. */
