@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * How fast packets are sealed: one by one (aead_seal), by the vector kernel alone, and by
- * aead_seal_many, which decides between the two. vector_min in crypto/aead_many.c is the smallest
- * batch from which on the kernel wins at every size that packets have.
+ * How fast packets are sealed: one by one with libcrypto, on each vector kernel that the processor
+ * has, and by aead_seal_many, which chooses; its table in crypto/aead_many.c is from these figures.
  *
- *   aead [NUM_KEYS]
+ *   aead [NUM_KEYS [both]]
  *
- * The packets of a batch take turns with NUM_KEYS keys (1: all are for one peer).
+ * The packets of a batch take turns with NUM_KEYS keys (1: all are for one peer). With "both", they
+ * are sealed and opened, and figures are the mean of the two.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "crypto/internal.h"
+#include "crypto/aead_vector.h"
 
 enum {
 	ROUNDS = 9,		/* the median of so many, each way in turns */
@@ -20,64 +20,85 @@ enum {
 	PACKETS_PER_LOOK = 256, /* at the clock, which takes as long as a packet */
 	SPACING = 192,		/* bytes between packets, for their headers and tags */
 	LEN_MAX = 16384,
-	KEYS_MAX = AEAD_MANY_MAX,
+	BATCH_LEN_MAX = 64, /* packets */
+	KEYS_MAX = BATCH_LEN_MAX,
+	KERNELS_MAX = 2,
+	WAYS_MAX = KERNELS_MAX + 2,
 };
 
 #define ROUND_NS (2 * MSEC_NS)
 
-static const uint32_t lens[] = {0, 64, 128, 512, 1420, LEN_MAX};
-static const unsigned batches[] = {1, 2, 3, 4, 6, 8, 16, 32, AEAD_MANY_MAX};
+static const uint32_t lens[] = {0, 64, 128, 512, 1420, 4096, LEN_MAX};
+static const unsigned batches[] = {1, 2, 3, 4, 6, 8, 16, 32, 45, BATCH_LEN_MAX};
 
-static uint8_t text[AEAD_MANY_MAX * (LEN_MAX + SPACING)];
+static uint8_t text[BATCH_LEN_MAX * (LEN_MAX + SPACING)];
 static uint8_t keys[KEYS_MAX][KEY_LEN];
 
-static void seal_one_by_one(struct aead_job *jobs, unsigned num)
+static void run_one_by_one(struct aead_job *jobs, unsigned num, bool seal)
 {
-	for (unsigned i = 0; i < num; i++)
-		aead_seal(jobs[i].data, jobs[i].data, jobs[i].len, NULL, 0, jobs[i].counter,
-			jobs[i].key);
+	for (unsigned i = 0; i < num; i++) {
+		struct aead_job *job = &jobs[i];
+
+		if (seal)
+			aead_seal(job->data, job->data, job->len, NULL, 0, job->counter, job->key);
+		else
+			job->ok = aead_open(job->data, job->data, job->len + AEAD_TAG_LEN, NULL, 0,
+				job->counter, job->key);
+	}
 }
 
-#if defined(__x86_64__)
-static bool has_kernel(void)
-{
-	return aead_avx512_is_available();
-}
+enum way_kind { WAY_ONE_BY_ONE, WAY_KERNEL, WAY_MANY };
 
-static void seal_by_kernel(struct aead_job *jobs, unsigned num)
-{
-	aead_avx512_seal(jobs, num);
-}
-#else
-static bool has_kernel(void)
-{
-	return false;
-}
-
-static void seal_by_kernel(struct aead_job *jobs, unsigned num)
-{
-	seal_one_by_one(jobs, num);
-}
-#endif
-
-enum way { WAY_ONE_BY_ONE, WAY_KERNEL, WAY_MANY, NUM_WAYS };
-
-static void (*const ways[NUM_WAYS])(struct aead_job *jobs, unsigned num) = {
-	[WAY_ONE_BY_ONE] = seal_one_by_one,
-	[WAY_KERNEL] = seal_by_kernel,
-	[WAY_MANY] = aead_seal_many,
+struct way {
+	enum way_kind kind;
+	const char *name;
+	const struct aead_kernel *kernel;
 };
 
+static struct way ways[WAYS_MAX];
+static unsigned num_ways;
+
+static void find_ways(void)
+{
+	ways[num_ways++] = (struct way){WAY_ONE_BY_ONE, "libcrypto", NULL};
+	for (size_t i = 0; aead_kernels[i]; i++) {
+		if (aead_kernels[i]->is_available())
+			ways[num_ways++] =
+				(struct way){WAY_KERNEL, aead_kernels[i]->name, aead_kernels[i]};
+	}
+	ways[num_ways++] = (struct way){WAY_MANY, "aead_*_many", NULL};
+}
+
+static void run(const struct way *way, struct aead_job *jobs, unsigned num, bool seal)
+{
+	switch (way->kind) {
+	case WAY_ONE_BY_ONE:
+		run_one_by_one(jobs, num, seal);
+		break;
+	case WAY_KERNEL:
+#if defined(__x86_64__)
+		seal ? aead_kernel_seal(way->kernel, jobs, num)
+		     : aead_kernel_open(way->kernel, jobs, num);
+#endif
+		break;
+	case WAY_MANY:
+		seal ? aead_seal_many(jobs, num) : aead_open_many(jobs, num);
+		break;
+	}
+}
+
 /* Nanoseconds of this thread a packet, over one round. */
-static double measure(enum way way, struct aead_job *jobs, unsigned num)
+static double measure(const struct way *way, struct aead_job *jobs, unsigned num, bool both)
 {
 	uint64_t begin_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), end_ns;
 	uint64_t packets = 0;
 
 	do {
 		for (unsigned i = 0; i < PACKETS_PER_LOOK; i += num) {
-			ways[way](jobs, num);
-			packets += num;
+			run(way, jobs, num, true);
+			if (both)
+				run(way, jobs, num, false);
+			packets += both ? 2 * num : num;
 		}
 		end_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	} while (end_ns - begin_ns < ROUND_NS);
@@ -91,10 +112,11 @@ static int compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static void print_row(uint32_t len, unsigned num, unsigned num_keys)
+static void print_row(uint32_t len, unsigned num, unsigned num_keys, bool both)
 {
-	struct aead_job jobs[AEAD_MANY_MAX];
-	double ns[NUM_WAYS][ROUNDS];
+	const struct aead_kernel *chosen = aead_kernel_choose(len, num);
+	struct aead_job jobs[BATCH_LEN_MAX];
+	double ns[WAYS_MAX][ROUNDS];
 
 	for (unsigned i = 0; i < num; i++)
 		jobs[i] = (struct aead_job){
@@ -104,30 +126,29 @@ static void print_row(uint32_t len, unsigned num, unsigned num_keys)
 			.key = keys[i % num_keys],
 		};
 	for (int round = -WARM_UP; round < ROUNDS; round++) {
-		for (enum way way = 0; way < NUM_WAYS; way++) {
-			double took = measure(way, jobs, num);
+		for (unsigned way = 0; way < num_ways; way++) {
+			double took = measure(&ways[way], jobs, num, both);
 
 			if (round >= 0)
 				ns[way][round] = took;
 		}
 	}
 	printf("%6u %6u", len, num);
-	for (enum way way = 0; way < NUM_WAYS; way++) {
+	for (unsigned way = 0; way < num_ways; way++) {
 		qsort(ns[way], ROUNDS, sizeof(ns[way][0]), compare);
-		if (way == WAY_KERNEL && !has_kernel())
-			printf(" %10s %6s", "-", "-");
-		else
-			printf(" %10.0f %6.2f", ns[way][ROUNDS / 2], len / ns[way][ROUNDS / 2]);
+		printf(" %10.0f %6.2f", ns[way][ROUNDS / 2], len / ns[way][ROUNDS / 2]);
 	}
-	printf(" %8.2f\n", ns[WAY_ONE_BY_ONE][ROUNDS / 2] / ns[WAY_MANY][ROUNDS / 2]);
+	printf("  %-9s %6.2f\n", chosen ? chosen->name : "libcrypto",
+		ns[0][ROUNDS / 2] / ns[num_ways - 1][ROUNDS / 2]);
 }
 
 int main(int argc, char **argv)
 {
 	unsigned num_keys = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
+	bool both = argc > 2 && strcmp(argv[2], "both") == 0;
 
-	if (argc > 2 || num_keys < 1 || num_keys > KEYS_MAX) {
-		fprintf(stderr, "usage: aead [NUM_KEYS], 1 to %d\n", KEYS_MAX);
+	if (argc > (both ? 3 : 2) || num_keys < 1 || num_keys > KEYS_MAX) {
+		fprintf(stderr, "usage: aead [NUM_KEYS [both]], 1 to %d keys\n", KEYS_MAX);
 		return 2;
 	}
 	if (crypto_init() != 0) {
@@ -137,15 +158,18 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < KEYS_MAX; i++)
 		memset(keys[i], (int)i + 1, KEY_LEN);
 
-	printf("Sealing; ns a packet and GB/s, with %u key%s; gain: one by one / "
-	       "aead_seal_many.\n\n",
-		num_keys, num_keys == 1 ? "" : "s");
-	printf("%6s %6s %17s %17s %17s %8s\n", "", "", "one by one", "vector kernel",
-		"aead_seal_many", "");
-	printf("%6s %6s %10s %6s %10s %6s %10s %6s %8s\n", "bytes", "batch", "ns", "GB/s", "ns",
-		"GB/s", "ns", "GB/s", "gain");
+	find_ways();
+	printf("Sealing%s; ns a packet and GB/s, with %u key%s; what is chosen, and how many times "
+	       "faster\nthan libcrypto that is.\n\n%13s",
+		both ? " and opening" : "", num_keys, num_keys == 1 ? "" : "s", "");
+	for (unsigned way = 0; way < num_ways; way++)
+		printf(" %17s", ways[way].name);
+	printf("\n%6s %6s", "bytes", "batch");
+	for (unsigned way = 0; way < num_ways; way++)
+		printf(" %10s %6s", "ns", "GB/s");
+	printf("  %-9s %6s\n", "chosen", "gain");
 	for (size_t i = 0; i < ARRAY_SIZE(lens); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(batches); j++)
-			print_row(lens[i], batches[j], num_keys);
+			print_row(lens[i], batches[j], num_keys, both);
 	return 0;
 }

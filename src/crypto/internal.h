@@ -26,12 +26,6 @@ const struct crypto_contexts *crypto_contexts(void);
  * ours makes it fail: to go on would mean to send what is not encrypted. */
 void crypto_check(int result);
 
-/* The vector kernels of aead_seal_many and aead_open_many, for up to AEAD_MANY_MAX jobs. */
-enum { AEAD_MANY_MAX = 64 };
-bool aead_avx512_is_available(void);
-void aead_avx512_seal(struct aead_job *jobs, unsigned num);
-void aead_avx512_open(struct aead_job *jobs, unsigned num);
-
 /* The vector kernel of dh_many, for up to DH_LANES jobs, whose ok it leaves alone. */
 enum { DH_LANES = 4 };
 bool dh_ifma_is_available(void);

@@ -9,6 +9,7 @@
 #include <seccomp.h>
 
 #include "crypto/aead.h"
+#include "privsep/memory.h"
 #include "tunnel/ipc.h"
 #include "tunnel/uapi.h"
 
@@ -72,5 +73,6 @@ void roles_enter_sandbox(enum tunnel_role role)
 	const struct ack ready = {ACK_READY};
 
 	sandbox_enter(&tunnel_roles[role].sandbox);
+	memory_rest();
 	ipc_tell(ROLE_FIRST_FD, &ready, sizeof(ready), "monitor");
 }

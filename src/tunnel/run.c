@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "config/number.h"
+#include "privsep/memory.h"
 #include "tunnel/roles.h"
 #include "tunnel/uapi.h"
 
@@ -181,6 +182,7 @@ static int supervise(const char *ifname, int ready_fd)
 	}
 	if (ready_fd >= 0)
 		close(ready_fd);
+	memory_rest();
 	return wait_end(ifname);
 }
 

@@ -41,6 +41,11 @@ class Role:
         status = self.status()
         return int(status["voluntary_ctxt_switches"]) + int(status["nonvoluntary_ctxt_switches"])
 
+    def resident(self):
+        """MiB of its pages that are in memory, those shared with others too."""
+        (line,) = re.findall(r"^Rss: +(\d+) kB$", self.proc("smaps_rollup").read_text(), re.M)
+        return int(line) / 1024
+
     def descriptors(self):
         """Number -> what it is: a path, or "socket" or another kind without its number."""
         found = {}

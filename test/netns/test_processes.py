@@ -18,7 +18,7 @@ import pytest
 
 from hosts import RUN_TIMEOUT, wait_until
 from processes import ROLES, Role, Running, children, family, session_keys
-from traffic import ping, ping_until
+from traffic import ping, ping_until, tcp_both_ways
 from tunnels import SOCKETS, AditTunnel, adit_command, key
 
 CHILDREN = ("vault", "engine", "datapath")
@@ -561,3 +561,15 @@ def test_an_idle_tunnel_sleeps(running):
         if not any(woken.values()):
             return
     raise AssertionError(f"woken within 4 s: {woken}")
+
+
+def resident(tunnel):
+    return sum(role.resident() for role in tunnel.roles.values())
+
+
+def test_a_tunnel_is_small(pair):
+    """MiB in all five processes; what only the start needed is given back. The bound is what was
+    measured and a fifth."""
+    a, b = pair
+    tcp_both_ways(a.host, b.host, "10.8.0.2", seconds=1)
+    wait_until(lambda: resident(a) < 19, 5, "little memory after load")

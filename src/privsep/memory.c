@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Giving back memory. Every page of code that was ever touched stays mapped, with the 15 beside it,
+ * and counts in each of our processes, though most of it is for the start and for configuration.
+ */
+#include "privsep/memory.h"
+
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+
+enum { MAX_SEGMENTS = 32 };
+
+/* Only segments that never were writable, not even for relocations: a page that was written would
+ * come back as it is in the file. */
+static int release_object(struct dl_phdr_info *object, size_t size, void *unused)
+{
+	const uintptr_t page_len = (uintptr_t)sysconf(_SC_PAGESIZE);
+	size_t num = object->dlpi_phnum < MAX_SEGMENTS ? object->dlpi_phnum : MAX_SEGMENTS;
+	ElfW(Phdr) segments[MAX_SEGMENTS]; /* a copy, since they lie in a segment themselves */
+
+	(void)size;
+	(void)unused;
+	memcpy(segments, object->dlpi_phdr, num * sizeof(*segments));
+	for (size_t i = 0; i < num; i++) {
+		uintptr_t start = object->dlpi_addr + segments[i].p_vaddr;
+		uintptr_t before = start % page_len;
+
+		if (segments[i].p_type == PT_LOAD && !(segments[i].p_flags & PF_W))
+			(void)madvise((void *)(start - before), before + segments[i].p_memsz,
+				MADV_DONTNEED_LOCKED);
+	}
+	return 0;
+}
+
+static bool kept;
+
+void memory_rest(void)
+{
+	if (!kept)
+		dl_iterate_phdr(release_object, NULL);
+}
+
+void memory_keep(void)
+{
+	kept = true;
+}
