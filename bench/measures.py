@@ -325,8 +325,8 @@ class Initiators:
         for each in self.all:
             each.ephemeral = ephemeral
 
-    def initiations(self):
-        return "".join(each.initiation().hex() + "\n" for each in self.all)
+    def initiations(self, now):
+        return "".join(each.initiation(now).hex() + "\n" for each in self.all)
 
     def peers(self):
         return "".join(f"[Peer]\nPublicKey = {base64.b64encode(each.public_key).decode()}\n"
@@ -342,20 +342,27 @@ _responder_key = functools.cache(key)
 
 
 def handshakes(_bench, subject):
-    """Initiations of as many peers, each of which must be answered."""
+    """Initiations of as many peers, each of which must be answered. All have had a handshake
+    before: what depends on static keys alone is known, as it is in most handshakes."""
     if not subject.is_tunnel:
         return
-    initiators = _initiators(_responder_key())
-    messages = initiators.initiations()
+    initiators, now = _initiators(_responder_key()), time.time()
+    first, second = initiators.initiations(now), initiators.initiations(now + 1)
     tunnel = subject.fresh_tunnel()
+
+    def send(messages):
+        return json.loads(subject.hosts.right.run(
+            sys.executable, HERE / "initiator.py", WIRE[0], tunnel.port, WINDOW,
+            input=messages).out)
+
     try:
         tunnel.setconf(f"[Interface]\nPrivateKey = {_responder_key()}\n"
                        f"ListenPort = {tunnel.port}\n" + initiators.peers())
         time.sleep(0.5)
+        send(first)
+        time.sleep(0.1)
         before = tunnel.cpu()
-        report = json.loads(subject.hosts.right.run(
-            sys.executable, HERE / "initiator.py", WIRE[0], tunnel.port, WINDOW,
-            input=messages).out)
+        report = send(second)
         used = tunnel.cpu() - before
     finally:
         tunnel.stop()

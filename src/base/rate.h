@@ -29,12 +29,4 @@ MUST_CHECK static inline bool rate_allow(
 	return true;
 }
 
-/* How much of the burst is used up. */
-static inline uint64_t rate_spent(const struct rate *rate, uint64_t now_ns, uint64_t cost_ns)
-{
-	uint64_t busy_ns = atomic_load_explicit(&rate->busy_until_ns, memory_order_relaxed);
-
-	return busy_ns > now_ns ? (busy_ns - now_ns) / cost_ns : 0;
-}
-
 #endif

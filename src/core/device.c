@@ -161,14 +161,10 @@ void device_handle_event(
 	struct device *d, const struct event *event, bool under_load, struct device_time time)
 {
 	struct peer *peer = table_get(&d->peers, event->peer_id);
-	enum drop drop;
 	uint32_t value;
 
 	if (event->type == EVENT_HANDSHAKE_MESSAGE) {
-		drop = device_consume_handshake(d, event, under_load, time);
-		aead_forget();
-		if (drop != DROP_NONE)
-			status_drop(d->page, drop, 1);
+		(void)device_handle_handshakes(d, &event, 1, under_load, time);
 	} else if (event->type == EVENT_KEYPAIR_GONE) {
 		if (map_get(&d->by_index, event->local_index, &value) && (value & INDEX_IS_KEYPAIR))
 			device_free_index(d, event->local_index);

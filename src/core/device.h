@@ -56,8 +56,13 @@ void device_forget_sessions(struct device *device);
  * nothing of ours is not, and anybody could send it (it carries no mac1). */
 MUST_CHECK bool device_expects(const struct device *device, const struct event *event);
 
-/* Take in an event of the transport. under_load: handshake messages arrive faster than they can be
- * answered; those without a valid cookie get one instead. */
+/* Take in up to NOISE_MIXES_MAX EVENT_HANDSHAKE_MESSAGEs together, which costs less than one by
+ * one. under_load: they arrive faster than they can be answered; those without a valid cookie get
+ * one instead. Returns how many initiations took arithmetic and led to nothing. */
+unsigned device_handle_handshakes(struct device *device, const struct event *const *events,
+	unsigned num, bool under_load, struct device_time time);
+
+/* Take in any event of the transport. */
 void device_handle_event(
 	struct device *device, const struct event *event, bool under_load, struct device_time time);
 

@@ -140,32 +140,55 @@ static struct peer *peer_by_key(const struct device *d, const uint8_t public_key
 	return peer && bytes_equal(peer->public_key, public_key, KEY_LEN) ? peer : NULL;
 }
 
-static enum drop consume_initiation(
-	struct device *d, const struct event *event, struct device_time time)
+/* The third step of consuming an initiation, and the response. */
+static enum drop answer_initiation(struct device *d, const struct noise_initiation *initiation,
+	const struct endpoint *from, struct device_time time)
 {
-	struct message_initiation message;
-	struct noise_symmetric symmetric;
-	uint8_t remote_static[KEY_LEN];
-	struct peer *peer;
-	enum drop drop;
+	struct peer *peer = table_get(&d->peers, initiation->peer_id);
+	enum drop drop = noise_consume_initiation(&peer->handshake, initiation, time.now_ns);
 
-	memcpy(&message, event->message, sizeof(message));
-	drop = noise_open_initiation(
-		&message, &d->ops.keys, d->public_key, &symmetric, remote_static);
-	if (drop != DROP_NONE)
-		return drop;
-	peer = peer_by_key(d, remote_static);
-	if (!peer) {
-		wipe(&symmetric, sizeof(symmetric));
-		return DROP_UNKNOWN_PEER;
+	if (drop == DROP_NONE) {
+		send_response(d, peer, from, time);
+		schedule(d, peer);
 	}
-	drop = noise_consume_initiation(
-		&peer->handshake, &message, &d->ops.keys, peer->id, &symmetric, time.now_ns);
-	if (drop != DROP_NONE)
-		return drop;
-	send_response(d, peer, &event->endpoint, time);
-	schedule(d, peer);
-	return DROP_NONE;
+	return drop;
+}
+
+/* Several together, because the vault is asked about them together. Returns how many were dropped.
+ */
+static unsigned consume_initiations(
+	struct device *d, const struct event *const *events, unsigned num, struct device_time time)
+{
+	struct message_initiation messages[NOISE_MIXES_MAX];
+	struct noise_initiation initiations[NOISE_MIXES_MAX] = {0};
+	unsigned num_dropped = 0;
+
+	for (unsigned i = 0; i < num; i++) {
+		memcpy(&messages[i], events[i]->message, sizeof(messages[i]));
+		initiations[i].message = &messages[i];
+	}
+	noise_open_initiations(initiations, num, &d->ops.keys, d->public_key);
+	for (unsigned i = 0; i < num; i++) {
+		const struct peer *peer = peer_by_key(d, initiations[i].remote_static);
+
+		if (peer)
+			initiations[i].peer_id = peer->id;
+		else if (initiations[i].drop == DROP_NONE)
+			initiations[i].drop = DROP_UNKNOWN_PEER;
+	}
+	noise_prove_initiations(initiations, num, &d->ops.keys);
+	for (unsigned i = 0; i < num; i++) {
+		enum drop drop = initiations[i].drop;
+
+		if (drop == DROP_NONE)
+			drop = answer_initiation(d, &initiations[i], &events[i]->endpoint, time);
+		if (drop != DROP_NONE) {
+			status_drop(d->page, drop, 1);
+			num_dropped++;
+		}
+	}
+	wipe(initiations, sizeof(initiations));
+	return num_dropped;
 }
 
 static enum drop consume_response(
@@ -247,22 +270,40 @@ static enum drop defend(struct device *d, const struct event *event, uint64_t no
 	return DROP_BAD_MAC2;
 }
 
-enum drop device_consume_handshake(
+/* All that comes before arithmetic. */
+static enum drop admit(
 	struct device *d, const struct event *event, bool under_load, struct device_time time)
 {
-	uint32_t type = load_le32(event->message);
-	enum drop drop = DROP_NONE;
-
-	if (event->len == 0 || event->len != message_handshake_len(type))
+	if (event->len == 0 || event->len != message_handshake_len(load_le32(event->message)))
 		return DROP_WRONG_LENGTH;
 	if (!d->up || !d->has_key)
 		return DROP_BAD_HANDSHAKE;
-	if (type == MESSAGE_COOKIE_REPLY)
-		return consume_cookie_reply(d, event, time.now_ns);
-	if (under_load)
-		drop = defend(d, event, time.now_ns);
-	if (drop != DROP_NONE)
-		return drop;
-	return type == MESSAGE_INITIATION ? consume_initiation(d, event, time)
-					  : consume_response(d, event, time);
+	if (under_load && load_le32(event->message) != MESSAGE_COOKIE_REPLY)
+		return defend(d, event, time.now_ns);
+	return DROP_NONE;
+}
+
+unsigned device_handle_handshakes(struct device *d, const struct event *const *events, unsigned num,
+	bool under_load, struct device_time time)
+{
+	const struct event *initiations[NOISE_MIXES_MAX];
+	unsigned num_initiations = 0, num_futile;
+
+	assert(num <= NOISE_MIXES_MAX);
+	for (unsigned i = 0; i < num; i++) {
+		uint32_t type = load_le32(events[i]->message);
+		enum drop drop = admit(d, events[i], under_load, time);
+
+		if (drop == DROP_NONE && type == MESSAGE_INITIATION)
+			initiations[num_initiations++] = events[i];
+		else if (drop == DROP_NONE && type == MESSAGE_RESPONSE)
+			drop = consume_response(d, events[i], time);
+		else if (drop == DROP_NONE)
+			drop = consume_cookie_reply(d, events[i], time.now_ns);
+		if (drop != DROP_NONE)
+			status_drop(d->page, drop, 1);
+	}
+	num_futile = consume_initiations(d, initiations, num_initiations, time);
+	aead_forget();
+	return num_futile;
 }

@@ -77,8 +77,4 @@ void device_forget_handshake(struct device *d, struct peer *peer);
 void device_send_initiation(
 	struct device *d, struct peer *peer, bool forget_source, struct device_time time);
 
-/* Take in a message of types 1 to 3; returns why it was dropped. */
-enum drop device_consume_handshake(
-	struct device *d, const struct event *event, bool under_load, struct device_time time);
-
 #endif

@@ -64,7 +64,7 @@ struct event {
 	uint32_t type;
 	uint32_t peer_id;
 	uint32_t local_index;
-	uint16_t is_crowd; /* one of more handshake messages than anybody has use for */
+	uint16_t pad;
 	uint16_t len;
 	struct endpoint endpoint;
 	uint8_t message[HANDSHAKE_MESSAGE_MAX];

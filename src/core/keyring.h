@@ -32,13 +32,9 @@ MUST_CHECK int keyring_set_psk(
 MUST_CHECK int keyring_get_psk(
 	const struct keyring *keyring, uint32_t peer_id, uint8_t ret_psk[KEY_LEN]);
 
-/* The functions of struct noise_keys, with the keyring as ctx: -ENOENT for no such peer, -ENOKEY
- * without a private key, -EKEYREJECTED for zero DH. */
-int keyring_mix_dh(void *keyring, const uint8_t point[KEY_LEN], uint8_t ck[HASH_LEN],
-	uint8_t ret_key[KEY_LEN]);
-int keyring_mix_static(
-	void *keyring, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_key[KEY_LEN]);
-int keyring_mix_psk(void *keyring, uint32_t peer_id, uint8_t ck[HASH_LEN],
-	uint8_t ret_tau[HASH_LEN], uint8_t ret_key[KEY_LEN]);
+/* The functions of struct noise_keys, with the keyring as ctx. Errors: -ENOENT for no such peer,
+ * -ENOKEY without a private key, -EKEYREJECTED for zero DH. */
+void keyring_mix(void *keyring, enum noise_secret secret, struct noise_mix *mixes, unsigned num);
+void keyring_prepare(void *keyring, enum noise_secret secret, const struct noise_mix *mix);
 
 #endif

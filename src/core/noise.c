@@ -41,27 +41,53 @@ static void mix_ephemeral(struct work *w, const uint8_t ephemeral[KEY_LEN])
 	kdf(w->symmetric.ck, NULL, NULL, w->symmetric.ck, ephemeral, KEY_LEN);
 }
 
-static bool mix_dh(
-	struct work *w, const uint8_t private_key[KEY_LEN], const uint8_t public_key[KEY_LEN])
+static bool mix_shared(struct work *w, const struct dh_job *job)
 {
-	uint8_t shared[KEY_LEN];
-
-	if (!dh(shared, private_key, public_key))
-		return false;
-	kdf(w->symmetric.ck, w->key, NULL, w->symmetric.ck, shared, KEY_LEN);
-	wipe(shared, sizeof(shared));
-	return true;
+	if (job->ok)
+		kdf(w->symmetric.ck, w->key, NULL, w->symmetric.ck, job->shared, KEY_LEN);
+	return job->ok;
 }
 
-static int mix_psk(struct work *w, const struct noise_keys *keys, uint32_t peer_id)
+/* A secret of the long-term keys; point may be NULL. */
+static int mix_secret(struct work *w, const struct noise_keys *keys, enum noise_secret secret,
+	uint32_t peer_id, const uint8_t *point)
 {
-	uint8_t tau[HASH_LEN];
-	int r = keys->mix_psk(keys->ctx, peer_id, w->symmetric.ck, tau, w->key);
+	struct noise_mix mix = {.peer_id = peer_id};
+	int r;
 
-	if (r == 0)
-		mix_hash(w, tau, HASH_LEN);
-	wipe(tau, sizeof(tau));
+	if (point)
+		memcpy(mix.point, point, KEY_LEN);
+	memcpy(mix.ck, w->symmetric.ck, HASH_LEN);
+	keys->mix(keys->ctx, secret, &mix, 1);
+	memcpy(w->symmetric.ck, mix.ck, HASH_LEN);
+	memcpy(w->key, mix.key, KEY_LEN);
+	r = mix.error;
+	if (r == 0 && secret != NOISE_STATIC)
+		mix_hash(w, mix.tau, HASH_LEN);
+	wipe(&mix, sizeof(mix));
 	return r;
+}
+
+/* What mix_secret will be asked, so that vault and engine work at the same time. */
+static void prepare_secret(const struct noise_keys *keys, enum noise_secret secret,
+	uint32_t peer_id, const uint8_t *point)
+{
+	struct noise_mix mix = {.peer_id = peer_id};
+
+	if (point)
+		memcpy(mix.point, point, KEY_LEN);
+	keys->prepare(keys->ctx, secret, &mix);
+}
+
+/* What the long-term keys are not needed for. */
+static void mix_zero_psk(struct work *w)
+{
+	static const uint8_t no_psk[KEY_LEN];
+	uint8_t tau[HASH_LEN];
+
+	kdf(w->symmetric.ck, tau, w->key, w->symmetric.ck, no_psk, KEY_LEN);
+	mix_hash(w, tau, HASH_LEN);
+	wipe(tau, sizeof(tau));
 }
 
 static void seal_and_hash(struct work *w, uint8_t *dst, const void *src, size_t len)
@@ -84,17 +110,20 @@ int noise_create_initiation(struct handshake *handshake, const struct noise_keys
 	uint32_t index, struct message_initiation *ret_message)
 {
 	struct message_initiation m = {.type = MESSAGE_INITIATION, .sender_index = index};
+	struct dh_job jobs[] = {{.point = dh_base_point}, {.point = remote_static}};
 	struct work w;
 	int r = -EKEYREJECTED;
 
+	prepare_secret(keys, NOISE_STATIC, peer_id, NULL);
+	dh_many(jobs, ARRAY_SIZE(jobs), ephemeral_private);
 	work_init(&w, remote_static);
 	/* e */
-	dh_public(m.ephemeral, ephemeral_private);
+	memcpy(m.ephemeral, jobs[0].shared, KEY_LEN);
 	mix_ephemeral(&w, m.ephemeral);
 	/* es, s, ss */
-	if (mix_dh(&w, ephemeral_private, remote_static)) {
+	if (mix_shared(&w, &jobs[1])) {
 		seal_and_hash(&w, m.encrypted_static, local_static, KEY_LEN);
-		r = keys->mix_static(keys->ctx, peer_id, w.symmetric.ck, w.key);
+		r = mix_secret(&w, keys, NOISE_STATIC, peer_id, NULL);
 	}
 	if (r == 0) {
 		/* {t} */
@@ -105,60 +134,90 @@ int noise_create_initiation(struct handshake *handshake, const struct noise_keys
 		handshake->state = HANDSHAKE_CREATED_INITIATION;
 		*ret_message = m;
 	}
+	wipe(jobs, sizeof(jobs));
 	wipe(&w, sizeof(w));
 	return r;
 }
 
-enum drop noise_open_initiation(const struct message_initiation *message,
-	const struct noise_keys *keys, const uint8_t local_static[KEY_LEN],
-	struct noise_symmetric *ret_symmetric, uint8_t ret_remote_static[KEY_LEN])
+/* es, s or ss, {t}, of those not dropped. */
+static void mix_and_open(struct noise_initiation *initiations, unsigned num,
+	const struct noise_keys *keys, enum noise_secret secret)
 {
+	struct noise_mix mixes[NOISE_MIXES_MAX] = {0};
+	struct noise_initiation *asked[NOISE_MIXES_MAX];
 	struct work w;
-	bool ok;
+	unsigned n = 0;
 
-	work_init(&w, local_static);
-	/* e */
-	mix_ephemeral(&w, message->ephemeral);
-	/* es, s */
-	ok = keys->mix_dh(keys->ctx, message->ephemeral, w.symmetric.ck, w.key) == 0 &&
-	     open_and_hash(&w, ret_remote_static, message->encrypted_static,
-		     sizeof(message->encrypted_static));
-	if (ok)
-		*ret_symmetric = w.symmetric;
+	assert(num <= NOISE_MIXES_MAX);
+	for (unsigned i = 0; i < num; i++) {
+		if (initiations[i].drop != DROP_NONE)
+			continue;
+		mixes[n].peer_id = initiations[i].peer_id;
+		memcpy(mixes[n].point, initiations[i].message->ephemeral, KEY_LEN);
+		memcpy(mixes[n].ck, initiations[i].symmetric.ck, HASH_LEN);
+		asked[n++] = &initiations[i];
+	}
+	if (n > 0)
+		keys->mix(keys->ctx, secret, mixes, n);
+	for (unsigned i = 0; i < n; i++) {
+		const struct message_initiation *m = asked[i]->message;
+
+		w.symmetric = asked[i]->symmetric;
+		memcpy(w.symmetric.ck, mixes[i].ck, HASH_LEN);
+		memcpy(w.key, mixes[i].key, KEY_LEN);
+		if (mixes[i].error != 0 ||
+			!(secret == NOISE_DH
+					? open_and_hash(&w, asked[i]->remote_static,
+						  m->encrypted_static, sizeof(m->encrypted_static))
+					: open_and_hash(&w, asked[i]->timestamp,
+						  m->encrypted_timestamp,
+						  sizeof(m->encrypted_timestamp))))
+			asked[i]->drop = DROP_BAD_HANDSHAKE;
+		asked[i]->symmetric = w.symmetric;
+		asked[i]->has_psk = mixes[i].has_psk != 0;
+	}
+	wipe(mixes, sizeof(mixes));
 	wipe(&w, sizeof(w));
-	return ok ? DROP_NONE : DROP_BAD_HANDSHAKE;
 }
 
-enum drop noise_consume_initiation(struct handshake *handshake,
-	const struct message_initiation *message, const struct noise_keys *keys, uint32_t peer_id,
-	struct noise_symmetric *symmetric, uint64_t now_ns)
+void noise_open_initiations(struct noise_initiation *initiations, unsigned num,
+	const struct noise_keys *keys, const uint8_t local_static[KEY_LEN])
 {
-	struct work w = {.symmetric = *symmetric};
-	uint8_t timestamp[TAI64N_LEN];
-	enum drop drop = DROP_NONE;
+	struct work w;
 
-	/* ss, {t} */
-	if (keys->mix_static(keys->ctx, peer_id, w.symmetric.ck, w.key) < 0 ||
-		!open_and_hash(&w, timestamp, message->encrypted_timestamp,
-			sizeof(message->encrypted_timestamp)))
-		drop = DROP_BAD_HANDSHAKE;
-	else if (memcmp(timestamp, handshake->latest_timestamp, TAI64N_LEN) <= 0)
-		drop = DROP_OLD_TIMESTAMP;
-	else if (handshake->last_initiation_consumption_ns != 0 &&
-		 now_ns < handshake->last_initiation_consumption_ns + INITIATION_INTERVAL_MIN_NS)
-		drop = DROP_INITIATION_FLOOD;
-
-	if (drop == DROP_NONE) {
-		handshake->symmetric = w.symmetric;
-		memcpy(handshake->remote_ephemeral, message->ephemeral, KEY_LEN);
-		memcpy(handshake->latest_timestamp, timestamp, TAI64N_LEN);
-		handshake->last_initiation_consumption_ns = now_ns;
-		handshake->remote_index = message->sender_index;
-		handshake->state = HANDSHAKE_CONSUMED_INITIATION;
+	for (unsigned i = 0; i < num; i++) {
+		if (initiations[i].drop != DROP_NONE)
+			continue;
+		work_init(&w, local_static);
+		/* e */
+		mix_ephemeral(&w, initiations[i].message->ephemeral);
+		initiations[i].symmetric = w.symmetric;
 	}
-	wipe(&w, sizeof(w));
-	wipe(symmetric, sizeof(*symmetric));
-	return drop;
+	mix_and_open(initiations, num, keys, NOISE_DH);
+}
+
+void noise_prove_initiations(
+	struct noise_initiation *initiations, unsigned num, const struct noise_keys *keys)
+{
+	mix_and_open(initiations, num, keys, NOISE_STATIC);
+}
+
+enum drop noise_consume_initiation(
+	struct handshake *handshake, const struct noise_initiation *initiation, uint64_t now_ns)
+{
+	if (memcmp(initiation->timestamp, handshake->latest_timestamp, TAI64N_LEN) <= 0)
+		return DROP_OLD_TIMESTAMP;
+	if (handshake->last_initiation_consumption_ns != 0 &&
+		now_ns < handshake->last_initiation_consumption_ns + INITIATION_INTERVAL_MIN_NS)
+		return DROP_INITIATION_FLOOD;
+	handshake->symmetric = initiation->symmetric;
+	memcpy(handshake->remote_ephemeral, initiation->message->ephemeral, KEY_LEN);
+	memcpy(handshake->latest_timestamp, initiation->timestamp, TAI64N_LEN);
+	handshake->last_initiation_consumption_ns = now_ns;
+	handshake->remote_index = initiation->message->sender_index;
+	handshake->has_psk = initiation->has_psk;
+	handshake->state = HANDSHAKE_CONSUMED_INITIATION;
+	return DROP_NONE;
 }
 
 int noise_create_response(struct handshake *handshake, const struct noise_keys *keys,
@@ -169,17 +228,25 @@ int noise_create_response(struct handshake *handshake, const struct noise_keys *
 	struct message_response m = {.type = MESSAGE_RESPONSE,
 		.sender_index = index,
 		.receiver_index = handshake->remote_index};
+	struct dh_job jobs[] = {{.point = dh_base_point}, {.point = handshake->remote_ephemeral},
+		{.point = remote_static}};
 	struct work w = {.symmetric = handshake->symmetric};
 	int r = -EKEYREJECTED;
 
 	assert(handshake->state == HANDSHAKE_CONSUMED_INITIATION);
+	dh_many(jobs, ARRAY_SIZE(jobs), ephemeral_private);
 	/* e */
-	dh_public(m.ephemeral, ephemeral_private);
+	memcpy(m.ephemeral, jobs[0].shared, KEY_LEN);
 	mix_ephemeral(&w, m.ephemeral);
 	/* ee, se, psk */
-	if (mix_dh(&w, ephemeral_private, handshake->remote_ephemeral) &&
-		mix_dh(&w, ephemeral_private, remote_static))
-		r = mix_psk(&w, keys, peer_id);
+	if (mix_shared(&w, &jobs[1]) && mix_shared(&w, &jobs[2])) {
+		if (handshake->has_psk) {
+			r = mix_secret(&w, keys, NOISE_PSK, peer_id, NULL);
+		} else {
+			mix_zero_psk(&w);
+			r = 0;
+		}
+	}
 	if (r == 0) {
 		/* {} */
 		seal_and_hash(&w, m.encrypted_nothing, (const uint8_t *)"", 0);
@@ -188,6 +255,7 @@ int noise_create_response(struct handshake *handshake, const struct noise_keys *
 		handshake->state = HANDSHAKE_CREATED_RESPONSE;
 		*ret_message = m;
 	}
+	wipe(jobs, sizeof(jobs));
 	wipe(&w, sizeof(w));
 	return r;
 }
@@ -195,6 +263,7 @@ int noise_create_response(struct handshake *handshake, const struct noise_keys *
 enum drop noise_consume_response(struct handshake *handshake,
 	const struct message_response *message, const struct noise_keys *keys, uint32_t peer_id)
 {
+	struct dh_job job = {.point = message->ephemeral};
 	struct work w;
 	uint8_t nothing[1];
 	bool ok;
@@ -202,12 +271,13 @@ enum drop noise_consume_response(struct handshake *handshake,
 	if (handshake->state != HANDSHAKE_CREATED_INITIATION)
 		return DROP_BAD_HANDSHAKE;
 	w.symmetric = handshake->symmetric;
+	prepare_secret(keys, NOISE_DH_PSK, peer_id, message->ephemeral);
+	dh_many(&job, 1, handshake->ephemeral_private);
 	/* e */
 	mix_ephemeral(&w, message->ephemeral);
 	/* ee, se, psk, {} */
-	ok = mix_dh(&w, handshake->ephemeral_private, message->ephemeral) &&
-	     keys->mix_dh(keys->ctx, message->ephemeral, w.symmetric.ck, w.key) == 0 &&
-	     mix_psk(&w, keys, peer_id) == 0 &&
+	ok = mix_shared(&w, &job) &&
+	     mix_secret(&w, keys, NOISE_DH_PSK, peer_id, message->ephemeral) == 0 &&
 	     open_and_hash(
 		     &w, nothing, message->encrypted_nothing, sizeof(message->encrypted_nothing));
 	if (ok) {
@@ -215,6 +285,7 @@ enum drop noise_consume_response(struct handshake *handshake,
 		handshake->remote_index = message->sender_index;
 		handshake->state = HANDSHAKE_CONSUMED_RESPONSE;
 	}
+	wipe(&job, sizeof(job));
 	wipe(&w, sizeof(w));
 	return ok ? DROP_NONE : DROP_BAD_HANDSHAKE;
 }
@@ -241,6 +312,7 @@ void noise_clear(struct handshake *handshake)
 	wipe(handshake->remote_ephemeral, KEY_LEN);
 	handshake->local_index = 0;
 	handshake->remote_index = 0;
+	handshake->has_psk = false;
 	handshake->state = HANDSHAKE_NONE;
 }
 

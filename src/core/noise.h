@@ -12,19 +12,33 @@
 #include "core/messages.h"
 #include "core/status.h"
 
-/* What a handshake asks of the long-term keys. Each mixes a secret into the chaining key and gives
- * a message key, so no Diffie-Hellman result or psk ever comes out. Each returns 0, or a negative
- * errno (-EKEYREJECTED: the shared secret is all zero) with its outputs undefined. */
+/* One secret to be mixed into one chaining key, and what comes of it; crosses processes. */
+struct noise_mix {
+	uint32_t peer_id;
+	int32_t error;	  /* 0 or a negative errno (-EKEYREJECTED: the shared secret is all
+			   * zero); then all that follows is zero */
+	uint32_t has_psk; /* result of NOISE_STATIC: whether the peer's psk is another than zero */
+	uint8_t point[KEY_LEN]; /* NOISE_DH, NOISE_DH_PSK */
+	uint8_t ck[HASH_LEN];	/* mixed in place */
+	uint8_t tau[HASH_LEN];	/* result of those with a psk */
+	uint8_t key[KEY_LEN];	/* result */
+};
+enum { NOISE_MIXES_MAX = 8 };
+
+enum noise_secret {
+	NOISE_DH = 1, /* (ck, key) = KDF2(ck, DH(static private, point)) */
+	NOISE_STATIC, /* (ck, key) = KDF2(ck, DH(static private, static public of the peer)) */
+	NOISE_PSK,    /* (ck, tau, key) = KDF3(ck, psk of the peer) */
+	NOISE_DH_PSK, /* NOISE_DH, and then NOISE_PSK */
+};
+
+/* What a handshake asks of the long-term keys: to mix such a secret into each of up to
+ * NOISE_MIXES_MAX chaining keys. No Diffie-Hellman result and no psk ever comes out. */
 struct noise_keys {
-	/* (ck, key) = KDF2(ck, DH(static private, point)) */
-	int (*mix_dh)(void *ctx, const uint8_t point[KEY_LEN], uint8_t ck[HASH_LEN],
-		uint8_t ret_key[KEY_LEN]);
-	/* (ck, key) = KDF2(ck, DH(static private, static public of the peer)) */
-	int (*mix_static)(
-		void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_key[KEY_LEN]);
-	/* (ck, tau, key) = KDF3(ck, psk of the peer) */
-	int (*mix_psk)(void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_tau[HASH_LEN],
-		uint8_t ret_key[KEY_LEN]);
+	void (*mix)(void *ctx, enum noise_secret secret, struct noise_mix *mixes, unsigned num);
+	/* Say what will be asked next, so that it can be computed meanwhile: NOISE_STATIC with a
+	 * peer, or NOISE_DH_PSK with a point. It need not be asked then. */
+	void (*prepare)(void *ctx, enum noise_secret secret, const struct noise_mix *mix);
 	void *ctx;
 };
 
@@ -52,6 +66,19 @@ struct handshake {
 	uint8_t remote_ephemeral[KEY_LEN];
 	uint8_t latest_timestamp[TAI64N_LEN]; /* greatest consumed from this peer */
 	uint64_t last_initiation_consumption_ns;
+	bool has_psk; /* from a consumed initiation on */
+};
+
+/* An initiation on its way through the three steps of consuming it. Whoever sets drop ends its
+ * way. Several go together, because the long-term keys are asked about them together. */
+struct noise_initiation {
+	const struct message_initiation *message;
+	enum drop drop;
+	uint32_t peer_id; /* the caller's to find, after the first step */
+	uint8_t remote_static[KEY_LEN];
+	uint8_t timestamp[TAI64N_LEN];
+	bool has_psk;
+	struct noise_symmetric symmetric; /* to be wiped in the end */
 };
 
 /* Create an initiation to the peer whose static public key is remote_static. ephemeral_private is
@@ -62,16 +89,17 @@ MUST_CHECK int noise_create_initiation(struct handshake *handshake, const struct
 	const uint8_t ephemeral_private[KEY_LEN], const uint8_t timestamp[TAI64N_LEN],
 	uint32_t index, struct message_initiation *ret_message);
 
-/* First half of consuming an initiation: learn who it claims to be from (undefined on failure). */
-MUST_CHECK enum drop noise_open_initiation(const struct message_initiation *message,
-	const struct noise_keys *keys, const uint8_t local_static[KEY_LEN],
-	struct noise_symmetric *ret_symmetric, uint8_t ret_remote_static[KEY_LEN]);
+/* Consume up to NOISE_MIXES_MAX initiations, first step: learn who each claims to be from. */
+void noise_open_initiations(struct noise_initiation *initiations, unsigned num,
+	const struct noise_keys *keys, const uint8_t local_static[KEY_LEN]);
 
-/* Second half, for the peer found by that key: prove it, refuse replays (timestamp) and floods, and
- * commit. symmetric comes from the first half and is consumed. */
-MUST_CHECK enum drop noise_consume_initiation(struct handshake *handshake,
-	const struct message_initiation *message, const struct noise_keys *keys, uint32_t peer_id,
-	struct noise_symmetric *symmetric, uint64_t now_ns);
+/* Second step, for the peers found by those keys: prove it. */
+void noise_prove_initiations(
+	struct noise_initiation *initiations, unsigned num, const struct noise_keys *keys);
+
+/* Third step, of one: refuse replays (timestamp) and floods, and commit. */
+MUST_CHECK enum drop noise_consume_initiation(
+	struct handshake *handshake, const struct noise_initiation *initiation, uint64_t now_ns);
 
 /* Create the response to the initiation last consumed. Arguments and errors as for
  * noise_create_initiation. */

@@ -10,6 +10,8 @@
 
 #include "crypto/internal.h"
 
+const uint8_t dh_base_point[KEY_LEN] = {9};
+
 void dh_clamp(uint8_t private_key[KEY_LEN])
 {
 	private_key[0] &= 248;
@@ -77,4 +79,27 @@ bool dh(uint8_t ret_shared[KEY_LEN], const uint8_t private_key[KEY_LEN],
 	wipe(shared, sizeof(shared));
 	crypto_wipe_stack();
 	return ok;
+}
+
+static bool use_vectors(void)
+{
+#if defined(__x86_64__)
+	return dh_ifma_is_available();
+#else
+	return false;
+#endif
+}
+
+void dh_many(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN])
+{
+	if (!use_vectors()) {
+		for (unsigned i = 0; i < num; i++)
+			jobs[i].ok = dh(jobs[i].shared, private_key, jobs[i].point);
+		return;
+	}
+	for (unsigned i = 0; i < num; i += DH_LANES)
+		dh_ifma(jobs + i, num - i < DH_LANES ? num - i : DH_LANES, private_key);
+	for (unsigned i = 0; i < num; i++)
+		jobs[i].ok = !bytes_are_zero(jobs[i].shared, KEY_LEN);
+	crypto_wipe_stack();
 }

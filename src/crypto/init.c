@@ -4,9 +4,7 @@
  */
 #include "crypto/internal.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/params.h>
 
 #include <errno.h>
 #include <pthread.h>
@@ -20,8 +18,6 @@ const uint8_t crypto_zeros[KEY_LEN];
 
 static struct {
 	EVP_CIPHER *chacha20_poly1305, *chacha20;
-	EVP_MD *blake2s;
-	EVP_MAC *blake2s_mac;
 	EVP_KEYMGMT *x25519_keys; /* held so that libcrypto's lookups by name stay answered */
 	EVP_KEYEXCH *x25519;
 } algorithms;
@@ -51,28 +47,16 @@ static void contexts_free(void *unused)
 	EVP_CIPHER_CTX_free(contexts.seal);
 	EVP_CIPHER_CTX_free(contexts.open);
 	EVP_CIPHER_CTX_free(contexts.chacha20);
-	EVP_MD_CTX_free(contexts.blake2s);
-	EVP_MAC_CTX_free(contexts.blake2s_mac);
 }
 
 const struct crypto_contexts *crypto_contexts(void)
 {
-	size_t size = MAC_LEN;
-	const OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size),
-		OSSL_PARAM_construct_end()};
-
-	if (contexts.blake2s_mac)
+	if (contexts.chacha20)
 		return &contexts;
 	crypto_check(pthread_setspecific(contexts_key, &contexts) == 0);
 	contexts.seal = cipher_context(algorithms.chacha20_poly1305, 1);
 	contexts.open = cipher_context(algorithms.chacha20_poly1305, 0);
 	contexts.chacha20 = cipher_context(algorithms.chacha20, 1);
-	contexts.blake2s = EVP_MD_CTX_new();
-	crypto_check(contexts.blake2s != NULL);
-	crypto_check(EVP_DigestInit_ex2(contexts.blake2s, algorithms.blake2s, NULL));
-	contexts.blake2s_mac = EVP_MAC_CTX_new(algorithms.blake2s_mac);
-	crypto_check(contexts.blake2s_mac != NULL);
-	crypto_check(EVP_MAC_CTX_set_params(contexts.blake2s_mac, params));
 	return &contexts;
 }
 
@@ -114,12 +98,10 @@ int crypto_init(void)
 		return -ENOTSUP;
 	algorithms.chacha20_poly1305 = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
 	algorithms.chacha20 = EVP_CIPHER_fetch(NULL, "ChaCha20", NULL);
-	algorithms.blake2s = EVP_MD_fetch(NULL, "BLAKE2S-256", NULL);
-	algorithms.blake2s_mac = EVP_MAC_fetch(NULL, "BLAKE2SMAC", NULL);
 	algorithms.x25519_keys = EVP_KEYMGMT_fetch(NULL, "X25519", NULL);
 	algorithms.x25519 = EVP_KEYEXCH_fetch(NULL, "X25519", NULL);
-	if (!algorithms.chacha20_poly1305 || !algorithms.chacha20 || !algorithms.blake2s ||
-		!algorithms.blake2s_mac || !algorithms.x25519_keys || !algorithms.x25519)
+	if (!algorithms.chacha20_poly1305 || !algorithms.chacha20 || !algorithms.x25519_keys ||
+		!algorithms.x25519)
 		return -ENOTSUP;
 	return exercise() ? 0 : -ENOTSUP;
 }

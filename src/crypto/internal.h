@@ -10,12 +10,11 @@
 #include <openssl/evp.h>
 
 #include "crypto/aead.h"
+#include "crypto/dh.h"
 
 struct crypto_contexts {
 	EVP_CIPHER_CTX *seal, *open; /* ChaCha20-Poly1305, one a direction */
 	EVP_CIPHER_CTX *chacha20;
-	EVP_MD_CTX *blake2s;
-	EVP_MAC_CTX *blake2s_mac; /* output of MAC_LEN bytes */
 };
 
 extern const uint8_t crypto_zeros[KEY_LEN];
@@ -27,8 +26,23 @@ const struct crypto_contexts *crypto_contexts(void);
  * ours makes it fail: to go on would mean to send what is not encrypted. */
 void crypto_check(int result);
 
-/* Overwrite the stack below the caller's frame, where libcrypto's functions leave their locals:
- * BLAKE2s, for one, its output. */
+/* The vector kernel of dh_many, for up to DH_LANES jobs, whose ok it leaves alone. */
+enum { DH_LANES = 4 };
+bool dh_ifma_is_available(void);
+void dh_ifma(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN]);
+
+/* A BLAKE2s under way. */
+enum { BLAKE2S_BLOCK_LEN = 64 };
+struct blake2s {
+	uint32_t h[8];
+	uint64_t len; /* of all that was compressed, with the block to be */
+	uint8_t block[BLAKE2S_BLOCK_LEN];
+	unsigned used; /* of the block */
+};
+extern const uint32_t blake2s_iv[8];
+void blake2s_compress(struct blake2s *s, bool is_last);
+
+/* Overwrite the stack below the caller's frame, where functions leave their locals. */
 void crypto_wipe_stack(void);
 
 #endif

@@ -21,8 +21,7 @@
 enum { MAX_ROUNDS = 4, MAX_REQUESTS = 256 };
 
 /* Whoever knows our public key can send handshake messages that cost the engine and us ten times
- * what a packet does. More than this are not passed on; and when half of a burst is used up, the
- * engine is told to ask for cookies first, though it may still keep up. */
+ * what a packet does. More than this are not passed on. */
 enum { HANDSHAKES_PER_S = 8000, HANDSHAKES_BURST = 4096 };
 #define HANDSHAKE_COST_NS (SECOND_NS / HANDSHAKES_PER_S)
 
@@ -64,13 +63,10 @@ static void deliver_packets(void *ctx, struct batch *packets)
 static int try_send_handshake(const struct event *event)
 {
 	static struct rate rate;
-	struct event passed = *event;
-	uint64_t now_ns = clock_boottime_ns();
 
-	if (!rate_allow(&rate, now_ns, HANDSHAKE_COST_NS, HANDSHAKES_BURST))
+	if (!rate_allow(&rate, clock_boottime_ns(), HANDSHAKE_COST_NS, HANDSHAKES_BURST))
 		return -EAGAIN;
-	passed.is_crowd = rate_spent(&rate, now_ns, HANDSHAKE_COST_NS) > HANDSHAKES_BURST / 2;
-	return ipc_try_send(DATAPATH_FD_ENGINE, &passed, sizeof(passed));
+	return ipc_try_send(DATAPATH_FD_ENGINE, event, sizeof(*event));
 }
 
 /* Handshake messages are dropped when there are too many, all else waits: the engine keeps reading

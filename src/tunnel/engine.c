@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The engine: runs the device (core/device.h). Handshake messages come from the datapath and wait
- * in a bounded queue; how long it is decides whether we are under load. Everything else the
- * datapath says is short and is handled first.
+ * in a bounded queue; how long it is, and how many led to nothing, decides whether we are under
+ * load. Everything else the datapath says is short and is handled first.
  */
 #include <errno.h>
 #include <poll.h>
@@ -21,7 +21,9 @@
 enum {
 	QUEUE_MAX = 4096,
 	UNDER_LOAD_LEN = QUEUE_MAX / 8,
+	FUTILE_MAX = 1024,
 	HANDSHAKES_PER_ROUND = 16,
+	CONTROLS_MAX = 2 * NOISE_MIXES_MAX,
 	EVENTS_PER_ROUND = QUEUE_MAX,
 	NOTICES_MAX = 8 * MAX_PEERS, /* an honest datapath never has so much to say */
 };
@@ -33,9 +35,13 @@ struct engine {
 	struct device *device;
 	struct event queue[QUEUE_MAX]; /* handshake messages, a ring */
 	uint32_t queue_head, queue_len;
+	struct control controls[CONTROLS_MAX]; /* to be sent */
+	unsigned num_controls;
 	struct event *notices; /* the other events, owned */
 	size_t num_notices, cap_notices;
 	uint64_t under_load_until_ns;
+	uint64_t futile_since_ns;
+	unsigned num_futile;
 	uint64_t asleep_ns; /* boottime minus monotonic when last looked */
 	struct status_page *page;
 	int timer_fd, clock_fd;
@@ -45,49 +51,26 @@ static struct engine engine; /* one a process; large, so not on the stack */
 
 /* --- the vault ------------------------------------------------------- */
 
-static int ask_vault(enum vault_request_type type, uint32_t peer_id, const uint8_t *point,
-	uint8_t ck[HASH_LEN], uint8_t *ret_tau, uint8_t ret_key[KEY_LEN])
+static void mix(void *ctx, enum noise_secret secret, struct noise_mix *mixes, unsigned num)
 {
-	struct vault_request request = {.type = type, .peer_id = peer_id};
-	struct vault_reply reply;
+	struct vault_mixing mixing = {.secret = secret, .num = num};
 	int r;
 
-	if (point)
-		memcpy(request.a, point, KEY_LEN);
-	memcpy(request.b, ck, HASH_LEN);
-	r = ipc_call(ENGINE_FD_VAULT, &request, sizeof(request), &reply, sizeof(reply));
+	(void)ctx;
+	memcpy(mixing.mixes, mixes, num * sizeof(mixes[0]));
+	r = ipc_call(ENGINE_FD_VAULT, &mixing, sizeof(mixing), &mixing, sizeof(mixing));
 	if (r < 0)
 		ipc_fail("vault", r);
-	r = reply.error;
-	if (r == 0) {
-		memcpy(ck, reply.a, HASH_LEN);
-		memcpy(ret_key, reply.b, KEY_LEN);
-		if (ret_tau)
-			memcpy(ret_tau, reply.c, HASH_LEN);
-	}
-	wipe(&request, sizeof(request));
-	wipe(&reply, sizeof(reply));
-	return r;
+	memcpy(mixes, mixing.mixes, num * sizeof(mixes[0]));
+	wipe(&mixing, sizeof(mixing));
 }
 
-static int mix_dh(
-	void *ctx, const uint8_t point[KEY_LEN], uint8_t ck[HASH_LEN], uint8_t ret_key[KEY_LEN])
+static void prepare(void *ctx, enum noise_secret secret, const struct noise_mix *mix)
 {
-	(void)ctx;
-	return ask_vault(VAULT_MIX_DH, 0, point, ck, NULL, ret_key);
-}
+	const struct vault_mixing mixing = {.secret = secret, .mixes[0] = *mix};
 
-static int mix_static(void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_key[KEY_LEN])
-{
 	(void)ctx;
-	return ask_vault(VAULT_MIX_STATIC, peer_id, NULL, ck, NULL, ret_key);
-}
-
-static int mix_psk(void *ctx, uint32_t peer_id, uint8_t ck[HASH_LEN], uint8_t ret_tau[HASH_LEN],
-	uint8_t ret_key[KEY_LEN])
-{
-	(void)ctx;
-	return ask_vault(VAULT_MIX_PSK, peer_id, NULL, ck, ret_tau, ret_key);
+	ipc_tell(ENGINE_FD_VAULT, &mixing, sizeof(mixing), "vault");
 }
 
 /* --- the datapath ---------------------------------------------------- */
@@ -131,7 +114,7 @@ static void take_event(const struct event *event, uint64_t now_ns)
 		status_drop(engine.page, DROP_QUEUE_FULL, 1);
 	} else {
 		engine.queue[(engine.queue_head + engine.queue_len++) % QUEUE_MAX] = *event;
-		if (engine.queue_len >= UNDER_LOAD_LEN || event->is_crowd)
+		if (engine.queue_len >= UNDER_LOAD_LEN)
 			engine.under_load_until_ns = now_ns + SECOND_NS;
 	}
 }
@@ -150,11 +133,10 @@ static void drain_events(void)
 }
 
 /* To the datapath. While it is slow its events are read: it may be waiting for us to do so. */
-static void emit(void *ctx, const struct control *control)
+static void send_control(const struct control *control)
 {
 	int r;
 
-	(void)ctx;
 	while ((r = ipc_try_send(ENGINE_FD_DATAPATH, control, sizeof(*control))) == -EAGAIN) {
 		struct pollfd fd = {.fd = ENGINE_FD_DATAPATH, .events = POLLIN | POLLOUT};
 
@@ -163,6 +145,23 @@ static void emit(void *ctx, const struct control *control)
 	}
 	if (r < 0)
 		ipc_fail("datapath", r);
+}
+
+/* What was emitted goes out together: the datapath is woken up once for all of it. */
+static void flush_controls(void)
+{
+	for (unsigned i = 0; i < engine.num_controls; i++)
+		send_control(&engine.controls[i]);
+	wipe(engine.controls, engine.num_controls * sizeof(engine.controls[0]));
+	engine.num_controls = 0;
+}
+
+static void emit(void *ctx, const struct control *control)
+{
+	(void)ctx;
+	if (engine.num_controls == CONTROLS_MAX)
+		flush_controls();
+	engine.controls[engine.num_controls++] = *control;
 }
 
 static void get_random(void *ctx, void *ret_bytes, size_t len)
@@ -190,19 +189,39 @@ static void handle_notices(void)
 
 		device_handle_event(engine.device, &event, false, time);
 	}
+	flush_controls();
 	engine.num_notices -= num;
 	memmove(engine.notices, engine.notices + num, engine.num_notices * sizeof(struct event));
 }
 
+/* Initiations that led to nothing: this many in a second are an attack, however short the queue. */
+static void count_futile(unsigned num, uint64_t now_ns)
+{
+	if (now_ns >= engine.futile_since_ns + SECOND_NS) {
+		engine.futile_since_ns = now_ns;
+		engine.num_futile = 0;
+	}
+	engine.num_futile += num;
+	if (engine.num_futile >= FUTILE_MAX)
+		engine.under_load_until_ns = now_ns + SECOND_NS;
+}
+
+/* Taken out of the queue only when handled: handling may read more into it. */
 static void handle_handshakes(void)
 {
-	for (int i = 0; i < HANDSHAKES_PER_ROUND && engine.queue_len > 0; i++) {
-		struct event *event = &engine.queue[engine.queue_head];
+	for (int i = 0; i < HANDSHAKES_PER_ROUND && engine.queue_len > 0; i += NOISE_MIXES_MAX) {
+		const struct event *events[NOISE_MIXES_MAX];
+		struct device_time time = now();
+		unsigned num = 0, num_futile;
 
-		device_handle_event(
-			engine.device, event, now().now_ns < engine.under_load_until_ns, now());
-		engine.queue_head = (engine.queue_head + 1) % QUEUE_MAX;
-		engine.queue_len--;
+		for (; num < NOISE_MIXES_MAX && num < engine.queue_len; num++)
+			events[num] = &engine.queue[(engine.queue_head + num) % QUEUE_MAX];
+		num_futile = device_handle_handshakes(
+			engine.device, events, num, time.now_ns < engine.under_load_until_ns, time);
+		flush_controls();
+		count_futile(num_futile, time.now_ns);
+		engine.queue_head = (engine.queue_head + num) % QUEUE_MAX;
+		engine.queue_len -= num;
 	}
 }
 
@@ -247,6 +266,7 @@ static void serve_monitor(void)
 
 		if (r < 0)
 			role_fail("request", r);
+		flush_controls();
 	}
 }
 
@@ -316,14 +336,14 @@ static noreturn void run(void)
 		if (fds[0].revents)
 			serve_monitor();
 		device_run_timers(engine.device, now());
+		flush_controls();
 	}
 }
 
 void engine_main(const char *ifname)
 {
-	const struct device_ops ops = {.emit = emit,
-		.random = get_random,
-		.keys = {.mix_dh = mix_dh, .mix_static = mix_static, .mix_psk = mix_psk}};
+	const struct device_ops ops = {
+		.emit = emit, .random = get_random, .keys = {.mix = mix, .prepare = prepare}};
 
 	(void)ifname;
 	engine.page = status_map(ENGINE_FD_STATUS);

@@ -6,7 +6,7 @@
  * with a field out of range, means that the neighbour is compromised or broken: the receiver ends.
  *
  *   monitor -> vault     struct vault_request, each answered by a struct vault_reply
- *   engine  -> vault     the same, the VAULT_MIX_* only
+ *   engine  -> vault     struct vault_mixing, each answered by another
  *   monitor -> engine    struct request; REQUEST_SYNC is answered by a struct ack
  *   monitor -> datapath  struct request; REQUEST_SYNC, REQUEST_GET_PEER are answered
  *   all     -> monitor   one struct ack when the process is in its sandbox and ready
@@ -15,6 +15,7 @@
 #define ADIT_TUNNEL_IPC_H
 
 #include "core/exchange.h"
+#include "core/noise.h"
 #include "privsep/ipc.h"
 
 enum vault_request_type {
@@ -24,18 +25,14 @@ enum vault_request_type {
 	VAULT_REMOVE_PEER,	   /* peer_id */
 	VAULT_SET_PSK,		   /* peer_id, a */
 	VAULT_GET_PSK,		   /* peer_id -> reply a */
-	VAULT_MIX_DH,		   /* a: point, b: chaining key -> reply a: chaining key, b: key */
-	VAULT_MIX_STATIC,	   /* peer_id, b -> reply a, b */
-	VAULT_MIX_PSK,		   /* peer_id, b -> reply a, b, c: tau */
 };
 
 struct vault_request {
 	uint32_t type;
 	uint32_t peer_id;
 	uint8_t a[KEY_LEN];
-	uint8_t b[KEY_LEN];
 };
-static_assert(sizeof(struct vault_request) == 72, "crosses processes");
+static_assert(sizeof(struct vault_request) == 40, "crosses processes");
 
 /* So many requests may be under way at once; their answers fit the socket's buffer. */
 enum { VAULT_WINDOW = 256 };
@@ -43,10 +40,17 @@ enum { VAULT_WINDOW = 256 };
 struct vault_reply {
 	int32_t error; /* 0 or a negative errno; then the rest is zero */
 	uint8_t a[KEY_LEN];
-	uint8_t b[KEY_LEN];
-	uint8_t c[KEY_LEN];
 };
-static_assert(sizeof(struct vault_reply) == 100, "crosses processes");
+static_assert(sizeof(struct vault_reply) == 36, "crosses processes");
+
+/* The same secret, mixed into num chaining keys; the answer is the same with the results in it. Or,
+ * without an answer, num is 0 and mixes[0] what will be asked next. */
+struct vault_mixing {
+	uint32_t secret; /* enum noise_secret */
+	uint32_t num;	 /* 0 to NOISE_MIXES_MAX */
+	struct noise_mix mixes[NOISE_MIXES_MAX];
+};
+static_assert(sizeof(struct vault_mixing) == 1128, "crosses processes");
 
 enum request_type {
 	REQUEST_SYNC = 1,

@@ -13,22 +13,6 @@
 #include "tunnel/ipc.h"
 #include "tunnel/roles.h"
 
-static int mix(
-	struct keyring *keyring, const struct vault_request *request, struct vault_reply *reply)
-{
-	memcpy(reply->a, request->b, KEY_LEN); /* the chaining key, changed in place */
-	switch (request->type) {
-	case VAULT_MIX_DH:
-		return keyring_mix_dh(keyring, request->a, reply->a, reply->b);
-	case VAULT_MIX_STATIC:
-		return keyring_mix_static(keyring, request->peer_id, reply->a, reply->b);
-	case VAULT_MIX_PSK:
-		return keyring_mix_psk(keyring, request->peer_id, reply->a, reply->c, reply->b);
-	default:
-		return -EPROTO;
-	}
-}
-
 static int configure(
 	struct keyring *keyring, const struct vault_request *request, struct vault_reply *reply)
 {
@@ -54,27 +38,58 @@ static int configure(
 }
 
 /* Nobody has more than VAULT_WINDOW requests under way, so the answer always has room. */
-static void serve(struct keyring *keyring, int fd, const char *neighbour,
-	int (*answer)(struct keyring *, const struct vault_request *, struct vault_reply *))
+static void answer(int fd, void *reply, size_t len, const char *neighbour)
+{
+	int r = ipc_try_send(fd, reply, len);
+
+	wipe(reply, len);
+	if (r < 0)
+		ipc_fail(neighbour, r);
+}
+
+static void serve_monitor(struct keyring *keyring)
 {
 	struct vault_request request;
 	struct vault_reply reply = {0};
 	int r;
 
-	if (!ipc_next(fd, &request, sizeof(request), NULL, neighbour))
+	if (!ipc_next(VAULT_FD_MONITOR, &request, sizeof(request), NULL, "monitor"))
 		return;
-	r = request.peer_id < MAX_PEERS ? answer(keyring, &request, &reply) : -EPROTO;
+	r = request.peer_id < MAX_PEERS ? configure(keyring, &request, &reply) : -EPROTO;
+	wipe(&request, sizeof(request));
 	if (r == -EPROTO)
 		role_fail("bad request", r);
-	if (r < 0) {
-		wipe(&reply, sizeof(reply));
-		reply.error = r;
-	}
-	r = ipc_try_send(fd, &reply, sizeof(reply));
-	wipe(&request, sizeof(request));
-	wipe(&reply, sizeof(reply));
 	if (r < 0)
-		ipc_fail(neighbour, r);
+		reply = (struct vault_reply){.error = r};
+	answer(VAULT_FD_MONITOR, &reply, sizeof(reply), "monitor");
+}
+
+static bool mixing_is_valid(const struct vault_mixing *mixing)
+{
+	if (mixing->secret < NOISE_DH || mixing->secret > NOISE_DH_PSK ||
+		mixing->num > NOISE_MIXES_MAX)
+		return false;
+	for (unsigned i = 1; i < mixing->num; i++) {
+		if (mixing->mixes[i].peer_id >= MAX_PEERS)
+			return false;
+	}
+	return mixing->mixes[0].peer_id < MAX_PEERS;
+}
+
+static void serve_engine(struct keyring *keyring)
+{
+	struct vault_mixing mixing;
+
+	if (!ipc_next(VAULT_FD_ENGINE, &mixing, sizeof(mixing), NULL, "engine"))
+		return;
+	if (!mixing_is_valid(&mixing))
+		role_fail("bad request", -EPROTO);
+	if (mixing.num == 0) {
+		keyring_prepare(keyring, mixing.secret, &mixing.mixes[0]);
+		return;
+	}
+	keyring_mix(keyring, mixing.secret, mixing.mixes, mixing.num);
+	answer(VAULT_FD_ENGINE, &mixing, sizeof(mixing), "engine");
 }
 
 void vault_main(const char *ifname)
@@ -92,8 +107,8 @@ void vault_main(const char *ifname)
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			role_fail("poll", -errno);
 		if (fds[0].revents)
-			serve(keyring, VAULT_FD_MONITOR, "monitor", configure);
+			serve_monitor(keyring);
 		else if (fds[1].revents)
-			serve(keyring, VAULT_FD_ENGINE, "engine", mix);
+			serve_engine(keyring);
 	}
 }

@@ -39,12 +39,8 @@ static void test_burst_and_rate(void **state)
 	struct rate rate = {0};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		assert_int_equal(allowed(&rate, cases[i].now_ns, 2 * BURST), cases[i].allowed);
-		assert_int_equal(rate_spent(&rate, cases[i].now_ns, COST) >= BURST - 1, true);
-	}
-	assert_int_equal(rate_spent(&rate, 1000 + 103 * COST, COST), BURST - 2);
-	assert_int_equal(rate_spent(&rate, 1000 + 200 * COST, COST), 0);
 }
 
 static void test_in_the_long_run(void **state)

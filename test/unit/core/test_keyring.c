@@ -43,30 +43,73 @@ static void test_private_key_is_clamped(void **state)
 	keyring_free(NULL);
 }
 
+/* A mix of a peer and a point into a chaining key of 0x55s. */
+static struct noise_mix question(uint32_t peer_id, const uint8_t point[KEY_LEN])
+{
+	struct noise_mix mix = {.peer_id = peer_id};
+
+	memcpy(mix.point, point, KEY_LEN);
+	memset(mix.ck, 0x55, HASH_LEN);
+	return mix;
+}
+
+static struct noise_mix ask(struct keyring *keyring, enum noise_secret secret, uint32_t peer_id,
+	const uint8_t point[KEY_LEN])
+{
+	struct noise_mix mix = question(peer_id, point);
+
+	keyring_mix(keyring, secret, &mix, 1);
+	return mix;
+}
+
+/* All of the answer is zero, but for the error. */
+static void assert_error(struct keyring *keyring, enum noise_secret secret, uint32_t peer_id,
+	const uint8_t point[KEY_LEN], int error)
+{
+	const struct noise_mix expected = {.peer_id = peer_id, .error = error};
+	struct noise_mix mix = ask(keyring, secret, peer_id, point);
+
+	assert_memory_equal(&mix, &expected, sizeof(mix));
+}
+
 static void test_errors(void **state)
 {
 	static const uint8_t private_key[KEY_LEN] = {8}, base[KEY_LEN] = {9};
 	struct keyring *keyring = keyring_new();
-	uint8_t ck[HASH_LEN] = {0}, tau[HASH_LEN], key[KEY_LEN], public_key[KEY_LEN];
+	uint8_t key[KEY_LEN], public_key[KEY_LEN];
 
 	(void)state;
-	assert_int_equal(keyring_mix_dh(keyring, base, ck, key), -ENOKEY);
-	assert_int_equal(keyring_mix_static(keyring, 3, ck, key), -ENOENT);
-	assert_int_equal(keyring_mix_static(keyring, MAX_PEERS, ck, key), -ENOENT);
-	assert_int_equal(keyring_mix_psk(keyring, 3, ck, tau, key), -ENOENT);
+	assert_error(keyring, NOISE_DH, 0, base, -ENOKEY);
+	assert_error(keyring, NOISE_DH_PSK, 0, base, -ENOKEY);
+	assert_error(keyring, NOISE_STATIC, 3, base, -ENOKEY);
+	assert_error(keyring, NOISE_PSK, 3, base, -ENOENT);
 	assert_int_equal(keyring_set_psk(keyring, 3, base), -ENOENT);
 	assert_int_equal(keyring_get_psk(keyring, 3, key), -ENOENT);
 	assert_int_equal(keyring_add_peer(keyring, 3, base), 0);
-	assert_int_equal(keyring_mix_static(keyring, 3, ck, key), -ENOKEY);
+	assert_error(keyring, NOISE_STATIC, 3, base, -ENOKEY);
 	keyring_set_private_key(keyring, private_key, public_key);
-	assert_int_equal(keyring_mix_static(keyring, 3, ck, key), 0);
-	assert_int_equal(keyring_mix_dh(keyring, zeros, ck, key), -EKEYREJECTED);
+	assert_int_equal(ask(keyring, NOISE_STATIC, 3, base).error, 0);
+	assert_error(keyring, NOISE_STATIC, 4, base, -ENOENT);
+	assert_error(keyring, NOISE_STATIC, MAX_PEERS, base, -ENOENT);
+	assert_error(keyring, NOISE_DH_PSK, 4, base, -ENOENT);
+	assert_error(keyring, NOISE_DH, 3, zeros, -EKEYREJECTED);
+	assert_error(keyring, NOISE_DH_PSK, 3, zeros, -EKEYREJECTED);
+	assert_error(keyring, (enum noise_secret)0, 3, base, -EPROTO);
 	assert_int_equal(keyring_add_peer(keyring, 3, zeros), 0); /* replaced */
-	assert_int_equal(keyring_mix_static(keyring, 3, ck, key), -EKEYREJECTED);
+	assert_error(keyring, NOISE_STATIC, 3, base, -EKEYREJECTED);
 	keyring_remove_peer(keyring, 3);
 	keyring_remove_peer(keyring, 3);
-	assert_int_equal(keyring_mix_static(keyring, 3, ck, key), -ENOENT);
+	assert_error(keyring, NOISE_STATIC, 3, base, -ENOENT);
 	keyring_free(keyring);
+}
+
+static void assert_agree(const struct noise_mix *a, const struct noise_mix *b, bool agree)
+{
+	assert_int_equal(a->error, 0);
+	assert_int_equal(b->error, 0);
+	assert_int_equal(memcmp(a->ck, b->ck, HASH_LEN) == 0, agree);
+	assert_int_equal(memcmp(a->tau, b->tau, HASH_LEN) == 0, agree);
+	assert_int_equal(memcmp(a->key, b->key, KEY_LEN) == 0, agree);
 }
 
 /* Two keyrings mix the same; not so once either has another key: the cached result goes with the
@@ -75,7 +118,8 @@ static void test_both_ends_agree(void **state)
 {
 	static const uint8_t private_keys[3][KEY_LEN] = {{8}, {16}, {24}};
 	struct keyring *rings[2] = {keyring_new(), keyring_new()};
-	uint8_t public_keys[2][KEY_LEN], cks[2][HASH_LEN], keys[2][KEY_LEN], taus[2][HASH_LEN];
+	uint8_t public_keys[2][KEY_LEN], psk[KEY_LEN];
+	struct noise_mix mixes[2], dh_psk;
 
 	(void)state;
 	for (uint32_t i = 0; i < 2; i++)
@@ -83,37 +127,103 @@ static void test_both_ends_agree(void **state)
 	for (uint32_t i = 0; i < 2; i++)
 		assert_int_equal(keyring_add_peer(rings[i], i, public_keys[1 - i]), 0);
 	for (uint32_t i = 0; i < 2; i++) {
-		memset(cks[i], 0x55, HASH_LEN);
-		assert_int_equal(keyring_mix_static(rings[i], i, cks[i], keys[i]), 0);
+		mixes[i] = ask(rings[i], NOISE_STATIC, i, zeros);
+		assert_int_equal(mixes[i].has_psk, 0);
 	}
-	assert_memory_equal(cks[0], cks[1], HASH_LEN);
-	assert_memory_equal(keys[0], keys[1], KEY_LEN);
-	/* mix_dh with the peer's static key is the same thing, uncached. */
-	memset(cks[1], 0x55, HASH_LEN);
-	assert_int_equal(keyring_mix_dh(rings[1], public_keys[0], cks[1], keys[1]), 0);
-	assert_memory_equal(keys[0], keys[1], KEY_LEN);
+	assert_agree(&mixes[0], &mixes[1], true);
+	/* DH with the peer's static key is the same thing, uncached. */
+	mixes[1] = ask(rings[1], NOISE_DH, 1, public_keys[0]);
+	assert_agree(&mixes[0], &mixes[1], true);
 
 	keyring_set_private_key(rings[0], private_keys[2], public_keys[0]);
-	memset(cks[0], 0x55, HASH_LEN);
-	assert_int_equal(keyring_mix_static(rings[0], 0, cks[0], keys[0]), 0);
-	assert_memory_not_equal(keys[0], keys[1], KEY_LEN);
+	mixes[0] = ask(rings[0], NOISE_STATIC, 0, zeros);
+	assert_memory_not_equal(mixes[0].key, mixes[1].key, KEY_LEN);
 
 	for (uint32_t i = 0; i < 2; i++) { /* no psk is a psk of zeros */
-		memset(cks[i], 0x55, HASH_LEN);
-		assert_int_equal(keyring_get_psk(rings[i], i, keys[i]), 0);
-		assert_memory_equal(keys[i], zeros, KEY_LEN);
+		assert_int_equal(keyring_get_psk(rings[i], i, psk), 0);
+		assert_memory_equal(psk, zeros, KEY_LEN);
 		assert_int_equal(keyring_set_psk(rings[i], i, private_keys[2 * i]), 0);
-		assert_int_equal(keyring_mix_psk(rings[i], i, cks[i], taus[i], keys[i]), 0);
+		assert_int_equal(ask(rings[i], NOISE_STATIC, i, zeros).has_psk, 1);
+		mixes[i] = ask(rings[i], NOISE_PSK, i, zeros);
 	}
-	assert_memory_not_equal(taus[0], taus[1], HASH_LEN);
+	assert_agree(&mixes[0], &mixes[1], false);
 	assert_int_equal(keyring_set_psk(rings[1], 1, private_keys[0]), 0);
-	memset(cks[1], 0x55, HASH_LEN);
-	assert_int_equal(keyring_mix_psk(rings[1], 1, cks[1], taus[1], keys[1]), 0);
-	assert_memory_equal(taus[0], taus[1], HASH_LEN);
-	assert_memory_equal(keys[0], keys[1], KEY_LEN);
-	assert_memory_equal(cks[0], cks[1], HASH_LEN);
+	mixes[1] = ask(rings[1], NOISE_PSK, 1, zeros);
+	assert_agree(&mixes[0], &mixes[1], true);
+	/* both at once are one after the other */
+	dh_psk = ask(rings[0], NOISE_DH_PSK, 0, public_keys[1]);
+	mixes[0] = ask(rings[0], NOISE_DH, 0, public_keys[1]);
+	keyring_mix(rings[0], NOISE_PSK, &mixes[0], 1);
+	assert_agree(&dh_psk, &mixes[0], true);
 	keyring_free(rings[0]);
 	keyring_free(rings[1]);
+}
+
+/* Several together are the same as one by one, whether or not their static-static results are
+ * there already; one that fails spoils no other. */
+static void test_several(void **state)
+{
+	static const uint8_t private_key[KEY_LEN] = {8};
+	const uint8_t points[NOISE_MIXES_MAX][KEY_LEN] = {{9}, {0}, {2}, {3}, {9}, {4}, {5}, {6}};
+	struct keyring *rings[2] = {keyring_new(), keyring_new()};
+	uint8_t public_key[KEY_LEN];
+
+	(void)state;
+	for (unsigned ring = 0; ring < 2; ring++) {
+		keyring_set_private_key(rings[ring], private_key, public_key);
+		for (uint32_t id = 0; id < NOISE_MIXES_MAX - 1; id++) {
+			assert_int_equal(keyring_add_peer(rings[ring], id, points[id]), 0);
+			assert_int_equal(keyring_set_psk(rings[ring], id, points[id]), 0);
+		}
+	}
+	(void)ask(rings[0], NOISE_STATIC, 2, zeros);
+	for (enum noise_secret secret = NOISE_DH; secret <= NOISE_DH_PSK; secret++) {
+		struct noise_mix mixes[NOISE_MIXES_MAX];
+
+		for (uint32_t i = 0; i < NOISE_MIXES_MAX; i++)
+			mixes[i] = question(i, points[i]); /* the last peer is not there */
+		keyring_mix(rings[0], secret, mixes, NOISE_MIXES_MAX);
+		for (uint32_t i = 0; i < NOISE_MIXES_MAX; i++) {
+			struct noise_mix alone = ask(rings[1], secret, i, points[i]);
+
+			assert_memory_equal(&mixes[i], &alone, sizeof(alone));
+		}
+	}
+	keyring_free(rings[0]);
+	keyring_free(rings[1]);
+}
+
+/* What was prepared, with whatever point and key, changes no answer. */
+static void test_prepared(void **state)
+{
+	static const uint8_t private_keys[2][KEY_LEN] = {{8}, {16}};
+	static const uint8_t points[3][KEY_LEN] = {{9}, {2}, {0}};
+	struct keyring *prepared = keyring_new(), *plain = keyring_new();
+	uint8_t public_key[KEY_LEN];
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * 3 * 2 * 4; i++) {
+		const uint8_t *point = points[i % 3], *expected = points[i / 3 % 3];
+		const enum noise_secret secret = NOISE_DH + i / 18 % 4;
+		const struct noise_mix early = question(i % 3, point);
+		struct noise_mix got, wanted;
+
+		keyring_set_private_key(prepared, private_keys[0], public_key);
+		keyring_set_private_key(plain, private_keys[i / 9 % 2], public_key);
+		for (uint32_t id = 0; id < 3; id++) {
+			assert_int_equal(keyring_add_peer(prepared, id, points[id]), 0);
+			assert_int_equal(keyring_add_peer(plain, id, points[id]), 0);
+		}
+		keyring_prepare(prepared, NOISE_STATIC, &early);
+		keyring_prepare(prepared, NOISE_DH_PSK, &early);
+		if (i / 9 % 2)
+			keyring_set_private_key(prepared, private_keys[1], public_key);
+		got = ask(prepared, secret, i / 3 % 3, expected);
+		wanted = ask(plain, secret, i / 3 % 3, expected);
+		assert_memory_equal(&got, &wanted, sizeof(got));
+	}
+	keyring_free(prepared);
+	keyring_free(plain);
 }
 
 int main(void)
@@ -122,6 +232,8 @@ int main(void)
 		cmocka_unit_test(test_private_key_is_clamped),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_both_ends_agree),
+		cmocka_unit_test(test_several),
+		cmocka_unit_test(test_prepared),
 	};
 
 	return cmocka_run_group_tests(tests, crypto_setup, NULL);

@@ -36,8 +36,7 @@ static void side_init(struct side *side, const uint8_t private_key[KEY_LEN],
 	const uint8_t remote_private[KEY_LEN])
 {
 	*side = (struct side){.keyring = keyring_new()};
-	side->keys = (struct noise_keys){
-		keyring_mix_dh, keyring_mix_static, keyring_mix_psk, side->keyring};
+	side->keys = (struct noise_keys){keyring_mix, keyring_prepare, side->keyring};
 	keyring_set_private_key(side->keyring, remote_private, side->remote);
 	keyring_set_private_key(side->keyring, private_key, side->public_key);
 	assert_int_equal(keyring_add_peer(side->keyring, PEER, side->remote), 0);
@@ -75,15 +74,15 @@ static void create_initiation(struct side *i, struct message_initiation *ret_mes
 static enum drop consume_initiation(
 	struct side *r, const struct message_initiation *message, uint64_t now_ns)
 {
-	struct noise_symmetric symmetric;
-	uint8_t remote[KEY_LEN];
-	enum drop drop =
-		noise_open_initiation(message, &r->keys, r->public_key, &symmetric, remote);
+	struct noise_initiation initiation_seen = {.message = message, .peer_id = PEER};
 
-	if (drop != DROP_NONE)
-		return drop;
-	assert_memory_equal(remote, r->remote, KEY_LEN);
-	return noise_consume_initiation(&r->handshake, message, &r->keys, PEER, &symmetric, now_ns);
+	noise_open_initiations(&initiation_seen, 1, &r->keys, r->public_key);
+	if (initiation_seen.drop == DROP_NONE)
+		assert_memory_equal(initiation_seen.remote_static, r->remote, KEY_LEN);
+	noise_prove_initiations(&initiation_seen, 1, &r->keys);
+	if (initiation_seen.drop != DROP_NONE)
+		return initiation_seen.drop;
+	return noise_consume_initiation(&r->handshake, &initiation_seen, now_ns);
 }
 
 static void create_response(struct side *r, struct message_response *ret_message)
@@ -258,6 +257,85 @@ static void test_low_order_ephemeral_is_refused(void **state)
 	sides_free(&i, &r);
 }
 
+/* Both sides of a psk of zeros, which the responder does not ask the vault about. */
+static void test_without_psk(void **state)
+{
+	static const uint8_t zeros[KEY_LEN];
+	struct side i, r;
+	struct message_initiation initiation_made;
+	struct message_response response_made;
+	uint8_t keys[4][KEY_LEN];
+
+	(void)state;
+	sides_init(&i, &r);
+	for (unsigned other = 0; other < 2; other++) {
+		assert_int_equal(keyring_set_psk(r.keyring, PEER, zeros), 0);
+		assert_int_equal(keyring_set_psk(i.keyring, PEER, other ? psk : zeros), 0);
+		memset(r.handshake.latest_timestamp, 0, TAI64N_LEN);
+		create_initiation(&i, &initiation_made);
+		assert_int_equal(consume_initiation(&r, &initiation_made, (other + 1) * SECOND_NS),
+			DROP_NONE);
+		create_response(&r, &response_made);
+		assert_int_equal(
+			noise_consume_response(&i.handshake, &response_made, &i.keys, PEER),
+			other ? DROP_BAD_HANDSHAKE : DROP_NONE);
+	}
+	i.handshake.state = HANDSHAKE_NONE;
+	assert_int_equal(keyring_set_psk(i.keyring, PEER, zeros), 0);
+	memset(r.handshake.latest_timestamp, 0, TAI64N_LEN);
+	create_initiation(&i, &initiation_made);
+	assert_int_equal(consume_initiation(&r, &initiation_made, 3 * SECOND_NS), DROP_NONE);
+	create_response(&r, &response_made);
+	assert_int_equal(
+		noise_consume_response(&i.handshake, &response_made, &i.keys, PEER), DROP_NONE);
+	noise_begin_session(&i.handshake, keys[0], keys[1]);
+	noise_begin_session(&r.handshake, keys[2], keys[3]);
+	assert_memory_equal(keys[0], keys[3], KEY_LEN);
+	assert_memory_equal(keys[1], keys[2], KEY_LEN);
+	sides_free(&i, &r);
+}
+
+/* Every mix of good and bad ones in a row: each fares as it would alone. */
+static void test_several_initiations(void **state)
+{
+	struct message_initiation good, bad_static, bad_timestamp;
+	const struct message_initiation *const kinds[] = {&good, &bad_static, &bad_timestamp};
+	struct side i, r;
+
+	(void)state;
+	sides_init(&i, &r);
+	create_initiation(&i, &good);
+	bad_static = bad_timestamp = good;
+	bad_static.encrypted_static[0] ^= 1;
+	bad_timestamp.encrypted_timestamp[0] ^= 1;
+	for (unsigned pattern = 0; pattern < 4 * 4 * 4 * 4; pattern++) {
+		struct noise_initiation seen[NOISE_MIXES_MAX] = {0};
+
+		for (unsigned n = 0; n < NOISE_MIXES_MAX; n++) {
+			unsigned kind = pattern >> 2 * (n % 4) & 3; /* the fourth: dropped before */
+
+			seen[n].message = kinds[kind % 3];
+			seen[n].peer_id = PEER;
+			seen[n].drop = kind == 3 ? DROP_RATE_LIMITED : DROP_NONE;
+		}
+		noise_open_initiations(seen, NOISE_MIXES_MAX, &r.keys, r.public_key);
+		noise_prove_initiations(seen, NOISE_MIXES_MAX, &r.keys);
+		for (unsigned n = 0; n < NOISE_MIXES_MAX; n++) {
+			unsigned kind = pattern >> 2 * (n % 4) & 3;
+
+			assert_int_equal(seen[n].drop, kind == 0   ? DROP_NONE
+						       : kind == 3 ? DROP_RATE_LIMITED
+								   : DROP_BAD_HANDSHAKE);
+			if (kind != 0)
+				continue;
+			assert_memory_equal(seen[n].remote_static, r.remote, KEY_LEN);
+			assert_memory_equal(seen[n].timestamp, timestamp, TAI64N_LEN);
+			assert_true(seen[n].has_psk);
+		}
+	}
+	sides_free(&i, &r);
+}
+
 static void test_timestamp_is_whitened(void **state)
 {
 	static const struct {
@@ -313,6 +391,8 @@ int main(void)
 		cmocka_unit_test(test_response_needs_created_initiation),
 		cmocka_unit_test(test_low_order_peer_gets_no_initiation),
 		cmocka_unit_test(test_low_order_ephemeral_is_refused),
+		cmocka_unit_test(test_without_psk),
+		cmocka_unit_test(test_several_initiations),
 		cmocka_unit_test(test_timestamp_is_whitened),
 		cmocka_unit_test(test_timestamp_grows),
 	};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * X25519 against RFC 7748, and the results that must be refused.
+ * X25519 against RFC 7748, the results that must be refused, and several at once.
  */
 #include "crypto/dh.h"
 
@@ -107,6 +107,75 @@ static void test_low_order(void **state)
 	}
 }
 
+enum { MANY = 6 }; /* more than are computed side by side */
+
+/* What dh_many and the kernel under it make of the points is what libcrypto makes of each alone. */
+static void assert_same_as_alone(const uint8_t points[][KEY_LEN], const uint8_t *private_key)
+{
+	uint8_t alone[KEY_LEN];
+
+	for (unsigned num = 0; num <= MANY; num++) {
+		struct dh_job jobs[MANY];
+
+		for (unsigned i = 0; i < num; i++)
+			jobs[i].point = points[i];
+		dh_many(jobs, num, private_key);
+		for (unsigned i = 0; i < num; i++) {
+			assert_int_equal(dh(alone, private_key, points[i]), jobs[i].ok);
+			if (jobs[i].ok)
+				assert_memory_equal(jobs[i].shared, alone, KEY_LEN);
+		}
+	}
+}
+
+static void test_many(void **state)
+{
+	uint8_t points[MANY][KEY_LEN], private_key[KEY_LEN];
+
+	(void)state;
+	for (uint32_t i = 0; i < 200; i++) {
+		sample_sequence(private_key, KEY_LEN, i);
+		for (uint32_t n = 0; n < MANY; n++)
+			sample_sequence(points[n], KEY_LEN, i * MANY + n + 1000);
+		assert_same_as_alone(points, private_key);
+	}
+}
+
+/* Points around 0, p and 2^255, and with one limb full or one bit set; keys of many ones and of
+ * many zeros. */
+static void test_many_at_the_edges(void **state)
+{
+	uint8_t points[MANY][KEY_LEN], private_key[KEY_LEN];
+
+	(void)state;
+	for (unsigned i = 0; i < 256; i++) {
+		memset(private_key, i % 2 ? 0xff : 0, KEY_LEN);
+		memset(points, 0, sizeof(points));
+		points[0][0] = (uint8_t)i; /* 0 to 255, the low-order 0 and 1 among them */
+		memset(points[1], 0xff, KEY_LEN);
+		points[1][0] = (uint8_t)i; /* 2^256 - 256 to 2^256 - 1: beyond p, top bit set */
+		memset(points[2], 0xff, KEY_LEN);
+		points[2][i / 8] ^= (uint8_t)(1 << i % 8);
+		points[3][i / 8] = (uint8_t)(1 << i % 8);
+		points[4][0] = 9;
+		memset(points[5], 0xaa, KEY_LEN);
+		assert_same_as_alone(points, private_key);
+	}
+}
+
+static void test_base_point(void **state)
+{
+	uint8_t private_key[KEY_LEN], public_key[KEY_LEN];
+	struct dh_job jobs[2] = {{.point = dh_base_point}, {.point = dh_base_point}};
+
+	(void)state;
+	sample_sequence(private_key, KEY_LEN, 5);
+	dh_public(public_key, private_key);
+	dh_many(jobs, 2, private_key);
+	assert_memory_equal(jobs[0].shared, public_key, KEY_LEN);
+	assert_memory_equal(jobs[1].shared, public_key, KEY_LEN);
+}
+
 static void test_clamp(void **state)
 {
 	uint8_t key[KEY_LEN], again[KEY_LEN], public_key[KEY_LEN], clamped_public[KEY_LEN];
@@ -141,6 +210,9 @@ int main(void)
 		cmocka_unit_test(test_rfc7748_5_2_iterated),
 		cmocka_unit_test(test_rfc7748_6_1),
 		cmocka_unit_test(test_low_order),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_many_at_the_edges),
+		cmocka_unit_test(test_base_point),
 		cmocka_unit_test(test_clamp),
 	};
 

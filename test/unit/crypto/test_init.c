@@ -45,11 +45,13 @@ static bool use_everything(void)
 {
 	uint8_t a[KEY_LEN] = {1}, b[KEY_LEN], c[KEY_LEN], buf[100 + AEAD_TAG_LEN] = {0};
 	const uint8_t zeros[KEY_LEN] = {0}, nonce[XAEAD_NONCE_LEN] = {2};
+	struct dh_job jobs[] = {{.point = dh_base_point}, {.point = zeros}};
 	bool ok;
 
 	dh_clamp(a);
 	dh_public(b, a);
-	ok = dh(c, a, b) && !dh(c, a, zeros);
+	dh_many(jobs, ARRAY_SIZE(jobs), a);
+	ok = dh(c, a, b) && !dh(c, a, zeros) && jobs[0].ok && !jobs[1].ok;
 	hash(a, b, sizeof(b), c, sizeof(c));
 	mac(buf, a, sizeof(a), b, sizeof(b), c, sizeof(c));
 	hmac(c, a, sizeof(a), b, sizeof(b));

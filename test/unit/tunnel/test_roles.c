@@ -136,29 +136,41 @@ static void vault_ends_on_wrong_sizes(void **state)
 {
 	(void)state;
 	ends_on_wrong_sizes(ROLE_VAULT, MONITOR, sizeof(struct vault_request));
-	ends_on_wrong_sizes(ROLE_VAULT, FIRST, sizeof(struct vault_request));
+	ends_on_wrong_sizes(ROLE_VAULT, FIRST, sizeof(struct vault_mixing));
 }
 
 static void vault_ends_on_what_a_neighbour_may_not_ask(void **state)
 {
-	static const uint32_t nonsense[] = {0, VAULT_MIX_PSK + 1, 1000, UINT32_MAX};
-	struct vault_request request = {0};
+	static const struct vault_request requests[] = {{.type = 0}, {.type = VAULT_GET_PSK + 1},
+		{.type = 1000}, {.type = UINT32_MAX}, {VAULT_ADD_PEER, MAX_PEERS, {0}},
+		{VAULT_REMOVE_PEER, MAX_PEERS, {0}}, {VAULT_SET_PSK, MAX_PEERS, {0}},
+		{VAULT_GET_PSK, UINT32_MAX, {0}}};
+	static const struct vault_mixing mixings[] = {{.secret = 0, .num = 1},
+		{.secret = NOISE_DH_PSK + 1, .num = 1}, {.secret = UINT32_MAX, .num = 1},
+		{.secret = NOISE_STATIC, .num = 0, .mixes[0].peer_id = MAX_PEERS},
+		{.secret = NOISE_DH, .num = NOISE_MIXES_MAX + 1},
+		{.secret = NOISE_DH, .num = UINT32_MAX},
+		{.secret = NOISE_STATIC, .num = 1, .mixes[0].peer_id = MAX_PEERS},
+		{.secret = NOISE_PSK,
+			.num = NOISE_MIXES_MAX,
+			.mixes[NOISE_MIXES_MAX - 1].peer_id = UINT32_MAX}};
 
 	(void)state;
-	for (request.type = VAULT_SET_PRIVATE_KEY; request.type < VAULT_MIX_DH; request.type++)
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		ends_on(ROLE_VAULT, MONITOR, &requests[i], sizeof(requests[i]), "a bad request");
+	for (size_t i = 0; i < ARRAY_SIZE(mixings); i++)
+		ends_on(ROLE_VAULT, FIRST, &mixings[i], sizeof(mixings[i]), "a bad mixing");
+	/* each has its own kind of message */
+	for (uint32_t type = VAULT_SET_PRIVATE_KEY; type <= VAULT_GET_PSK; type++) {
+		const struct vault_request request = {.type = type};
+
 		ends_on(ROLE_VAULT, FIRST, &request, sizeof(request), "a key request of engine");
-	for (; request.type <= VAULT_MIX_PSK; request.type++)
-		ends_on(ROLE_VAULT, MONITOR, &request, sizeof(request), "a mix of monitor");
-	for (size_t i = 0; i < ARRAY_SIZE(nonsense); i++) {
-		request.type = nonsense[i];
-		ends_on(ROLE_VAULT, MONITOR, &request, sizeof(request), "a wrong type");
-		ends_on(ROLE_VAULT, FIRST, &request, sizeof(request), "a wrong type");
 	}
-	request.peer_id = MAX_PEERS;
-	for (request.type = VAULT_ADD_PEER; request.type < VAULT_MIX_DH; request.type++)
-		ends_on(ROLE_VAULT, MONITOR, &request, sizeof(request), "a wrong peer");
-	for (; request.type <= VAULT_MIX_PSK; request.type++)
-		ends_on(ROLE_VAULT, FIRST, &request, sizeof(request), "a wrong peer");
+	for (uint32_t secret = NOISE_DH; secret <= NOISE_DH_PSK; secret++) {
+		const struct vault_mixing mixing = {.secret = secret, .num = 1};
+
+		ends_on(ROLE_VAULT, MONITOR, &mixing, sizeof(mixing), "a mixing of monitor");
+	}
 }
 
 static int ask(int fd, uint32_t type, uint32_t peer_id, uint8_t a, struct vault_reply *ret_reply)
@@ -170,47 +182,67 @@ static int ask(int fd, uint32_t type, uint32_t peer_id, uint8_t a, struct vault_
 	return ret_reply->error;
 }
 
+static struct vault_mixing mix(int fd, enum noise_secret secret, uint32_t peer_id, uint8_t point)
+{
+	struct vault_mixing mixing = {
+		.secret = secret, .num = 1, .mixes[0] = {.peer_id = peer_id, .point = {point}}};
+
+	assert_int_equal(ipc_call(fd, &mixing, sizeof(mixing), &mixing, sizeof(mixing)), 0);
+	return mixing;
+}
+
+static void assert_mix_error(
+	int fd, enum noise_secret secret, uint32_t peer_id, uint8_t point, int error)
+{
+	const struct noise_mix expected = {.peer_id = peer_id, .error = error};
+	struct vault_mixing mixing = mix(fd, secret, peer_id, point);
+
+	assert_memory_equal(&mixing.mixes[0], &expected, sizeof(expected));
+}
+
 /* An error says nothing but itself, and whatever the engine asks, no key is in the answer. */
 static void vault_tells_the_engine_no_key(void **state)
 {
+	static const uint8_t psk[] = {0x77, 0x77, 0x77, 0x77, 0x77, 0x77};
 	const struct vault_reply none = {0};
+	const struct vault_mixing ahead = {.secret = NOISE_DH_PSK, .mixes[0].point = {9}};
 	struct subject s = start(ROLE_VAULT);
 	struct vault_reply reply, private;
 
 	(void)state;
-	assert_int_equal(ask(s.first, VAULT_MIX_DH, 0, 9, &reply), -ENOKEY);
+	assert_mix_error(s.first, NOISE_DH, 0, 9, -ENOKEY);
 	assert_int_equal(ask(s.monitor, VAULT_SET_PRIVATE_KEY, 0, 0x40, &reply), 0);
 	assert_int_equal(ask(s.monitor, VAULT_GET_PRIVATE_KEY, 0, 0, &private), 0);
 	assert_int_equal(ask(s.monitor, VAULT_SET_PSK, 5, 0x77, &reply), -ENOENT);
 	assert_memory_equal(&reply.a, &none.a, sizeof(none) - sizeof(none.error));
 	assert_int_equal(ask(s.monitor, VAULT_ADD_PEER, 5, 9, &reply), 0);
 	assert_int_equal(ask(s.monitor, VAULT_SET_PSK, 5, 0x77, &reply), 0);
-	for (uint32_t type = VAULT_MIX_DH; type <= VAULT_MIX_PSK; type++) {
-		static const uint8_t psk[] = {0x77, 0x77, 0x77, 0x77, 0x77, 0x77};
+	for (uint32_t secret = NOISE_DH; secret <= NOISE_DH_PSK; secret++) {
+		struct vault_mixing mixing = mix(s.first, secret, 5, 9);
 
-		assert_int_equal(ask(s.first, type, 5, 9, &reply), 0);
-		assert_null(memmem(&reply, sizeof(reply), psk, sizeof(psk)));
-		assert_null(memmem(&reply, sizeof(reply), private.a, 8));
+		assert_int_equal(mixing.mixes[0].error, 0);
+		assert_null(memmem(&mixing, sizeof(mixing), psk, sizeof(psk)));
+		assert_null(memmem(&mixing, sizeof(mixing), private.a, 8));
 	}
+	/* what is only prepared has no answer: the next is the next question's */
+	assert_int_equal(ipc_send(s.first, &ahead, sizeof(ahead)), 0);
 	/* a point of low order, and a peer there is not */
-	assert_int_equal(ask(s.first, VAULT_MIX_DH, 0, 0, &reply), -EKEYREJECTED);
-	assert_memory_equal(&reply.a, &none.a, sizeof(none) - sizeof(none.error));
-	assert_int_equal(ask(s.first, VAULT_MIX_STATIC, 6, 0, &reply), -ENOENT);
-	assert_int_equal(ask(s.first, VAULT_MIX_PSK, 6, 0, &reply), -ENOENT);
-	assert_memory_equal(&reply.a, &none.a, sizeof(none) - sizeof(none.error));
+	assert_mix_error(s.first, NOISE_DH, 0, 0, -EKEYREJECTED);
+	assert_mix_error(s.first, NOISE_STATIC, 6, 0, -ENOENT);
+	assert_mix_error(s.first, NOISE_PSK, 6, 0, -ENOENT);
 	stop(&s);
 	assert_int_equal(waitpid(s.pid, NULL, 0), s.pid);
 }
 
 static void vault_does_not_wait_for_one_who_asks_and_does_not_listen(void **state)
 {
-	const struct vault_request request = {.type = VAULT_MIX_PSK};
+	const struct vault_mixing mixing = {.secret = NOISE_PSK, .num = 1};
 	struct subject s = start(ROLE_VAULT);
 	int r = 0, waited_ms = 0;
 
 	(void)state;
 	for (int i = 0; i < FLOOD && r != -EPIPE && waited_ms < END_TIMEOUT_MS; i++) {
-		r = ipc_try_send(s.first, &request, sizeof(request));
+		r = ipc_try_send(s.first, &mixing, sizeof(mixing));
 		if (r == -EAGAIN)
 			waited_ms += poll(NULL, 0, 1) == 0;
 	}
@@ -263,7 +295,7 @@ static void engine_ends_on_nonsense(void **state)
 
 static void engine_ends_on_a_bad_answer_of_the_vault(void **state)
 {
-	static const uint8_t zero[sizeof(struct vault_reply) + 1];
+	static const uint8_t zero[sizeof(struct vault_mixing) + 1];
 	static const size_t sizes[] = {1, sizeof(zero) - 2, sizeof(zero)};
 
 	(void)state;
@@ -271,7 +303,7 @@ static void engine_ends_on_a_bad_answer_of_the_vault(void **state)
 		const struct event want = {.type = EVENT_WANT_HANDSHAKE};
 		struct request request = {.type = REQUEST_SET_PUBLIC_KEY, .key = {1}};
 		struct subject s = start(ROLE_ENGINE);
-		struct vault_request question;
+		struct vault_mixing question;
 		struct ack ack;
 
 		assert_int_equal(ipc_send(s.monitor, &request, sizeof(request)), 0);
