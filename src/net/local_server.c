@@ -245,6 +245,15 @@ static bool was_removed(const struct local_server *server)
 	return removed;
 }
 
+bool local_server_has_clients(const struct local_server *server)
+{
+	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
+		if (server->clients[i].fd >= 0)
+			return true;
+	}
+	return false;
+}
+
 unsigned local_server_pollfds(const struct local_server *server, struct pollfd *ret_fds)
 {
 	unsigned num = 0;

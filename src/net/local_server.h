@@ -36,6 +36,8 @@ void local_server_free(struct local_server *server);
 /* Fill in what to poll for; returns how many entries, at most LOCAL_SERVER_MAX_POLLFDS. */
 unsigned local_server_pollfds(const struct local_server *server, struct pollfd *ret_fds);
 
+bool local_server_has_clients(const struct local_server *server);
+
 /* Serve what poll found, with the same entries: one request a client and turn. Returns false when
  * somebody removed the socket file, which is a way to end a server. */
 MUST_CHECK bool local_server_dispatch(struct local_server *server, local_server_answer *answer,

@@ -14,6 +14,7 @@
 #include "core/transport.h"
 #include "net/tun.h"
 #include "net/udp.h"
+#include "privsep/memory.h"
 #include "tunnel/ipc.h"
 #include "tunnel/roles.h"
 #include "tunnel/status_map.h"
@@ -116,8 +117,10 @@ static void serve_engine(void)
 		if (!control_is_valid(&control))
 			role_fail("bad control", -EPROTO);
 		transport_handle_control(dp.transport, &control, clock_boottime_ns());
-		if (control.type == CONTROL_INSTALL_KEYPAIR)
+		if (control.type == CONTROL_INSTALL_KEYPAIR) {
+			memory_keep();
 			wipe(&control, sizeof(control));
+		}
 	}
 }
 
@@ -168,6 +171,7 @@ static int handle_request(const struct request *request, int fds[2])
 
 	switch ((enum request_type)request->type) {
 	case REQUEST_SYNC:
+		memory_rest();
 		return ipc_send(DATAPATH_FD_MONITOR, &ack, sizeof(ack));
 	case REQUEST_SET_PUBLIC_KEY:
 		transport_set_public_key(dp.transport, request->key);

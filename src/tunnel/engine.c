@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/device.h"
+#include "privsep/memory.h"
 #include "tunnel/ipc.h"
 #include "tunnel/roles.h"
 #include "tunnel/status_map.h"
@@ -150,6 +151,8 @@ static void send_control(const struct control *control)
 /* What was emitted goes out together: the datapath is woken up once for all of it. */
 static void flush_controls(void)
 {
+	if (engine.num_controls)
+		memory_keep();
 	for (unsigned i = 0; i < engine.num_controls; i++)
 		send_control(&engine.controls[i]);
 	wipe(engine.controls, engine.num_controls * sizeof(engine.controls[0]));
@@ -234,6 +237,7 @@ static int handle_request(const struct request *request)
 	switch ((enum request_type)request->type) {
 	case REQUEST_SYNC:
 		ipc_tell(ENGINE_FD_MONITOR, &ack, sizeof(ack), "monitor");
+		memory_rest();
 		return 0;
 	case REQUEST_SET_PUBLIC_KEY:
 		device_set_public_key(engine.device, request->key);

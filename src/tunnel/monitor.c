@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "net/link.h"
 #include "net/tun.h"
+#include "privsep/memory.h"
 #include "tunnel/ipc.h"
 #include "tunnel/roles.h"
 #include "tunnel/settings.h"
@@ -314,6 +315,8 @@ void monitor_main(const char *ifname)
 		fds[0] = (struct pollfd){.fd = monitor.signal_fd, .events = POLLIN};
 		fds[1] = (struct pollfd){.fd = link_monitor_fd(monitor.link), .events = POLLIN};
 		num = local_server_pollfds(monitor.server, fds + 2);
+		if (!local_server_has_clients(monitor.server))
+			memory_rest();
 		n = poll(fds, 2 + num, check_sources());
 		if (n < 0 && errno != EINTR)
 			end_on("poll", -errno);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/keyring.h"
+#include "privsep/memory.h"
 #include "tunnel/ipc.h"
 #include "tunnel/roles.h"
 
@@ -19,6 +20,7 @@ static int configure(
 	switch (request->type) {
 	case VAULT_SET_PRIVATE_KEY:
 		keyring_set_private_key(keyring, request->a, reply->a);
+		memory_rest();
 		return 0;
 	case VAULT_GET_PRIVATE_KEY:
 		keyring_get_private_key(keyring, reply->a);
@@ -84,6 +86,7 @@ static void serve_engine(struct keyring *keyring)
 		return;
 	if (!mixing_is_valid(&mixing))
 		role_fail("bad request", -EPROTO);
+	memory_keep();
 	if (mixing.num == 0) {
 		keyring_prepare(keyring, mixing.secret, &mixing.mixes[0]);
 		return;
