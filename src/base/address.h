@@ -36,6 +36,13 @@ static inline bool endpoint_same_remote(const struct endpoint *a, const struct e
 	       memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
 }
 
+static inline bool endpoint_has_source(const struct endpoint *endpoint)
+{
+	static const uint8_t none[sizeof(endpoint->local)];
+
+	return memcmp(endpoint->local, none, sizeof(none)) != 0;
+}
+
 static inline void endpoint_clear_source(struct endpoint *endpoint)
 {
 	memset(endpoint->local, 0, sizeof(endpoint->local));

@@ -16,6 +16,7 @@ struct keypair *keypair_new(const struct control_keypair *description)
 	keypair->remote_index = description->remote_index;
 	keypair->is_initiator = description->is_initiator != 0;
 	keypair->birth_ns = description->birth_ns;
+	pthread_mutex_init(&keypair->replay_lock, NULL);
 	memcpy(keypair->sending_key, description->sending_key, KEY_LEN);
 	memcpy(keypair->receiving_key, description->receiving_key, KEY_LEN);
 	return keypair;
@@ -23,8 +24,10 @@ struct keypair *keypair_new(const struct control_keypair *description)
 
 struct keypair *keypair_free(struct keypair *keypair)
 {
-	if (keypair)
-		wipe(keypair, sizeof(*keypair));
+	if (!keypair)
+		return NULL;
+	pthread_mutex_destroy(&keypair->replay_lock);
+	wipe(keypair, sizeof(*keypair));
 	free(keypair);
 	return NULL;
 }
@@ -90,7 +93,8 @@ bool keypair_can_send(const struct keypair *keypair, uint64_t now_ns)
 {
 	return keypair && !keypair->sending_expired &&
 	       age_ns(keypair, now_ns) < REJECT_AFTER_TIME_NS &&
-	       keypair->sending_counter < REJECT_AFTER_MESSAGES;
+	       atomic_load_explicit(&keypair->sending_counter, memory_order_relaxed) <
+		       REJECT_AFTER_MESSAGES;
 }
 
 bool keypair_can_receive(const struct keypair *keypair, uint64_t counter, uint64_t now_ns)
@@ -100,16 +104,15 @@ bool keypair_can_receive(const struct keypair *keypair, uint64_t counter, uint64
 
 bool keypair_should_rekey_on_send(const struct keypair *keypair, uint64_t now_ns)
 {
-	return keypair->sending_counter > REKEY_AFTER_MESSAGES ||
+	return atomic_load_explicit(&keypair->sending_counter, memory_order_relaxed) >
+		       REKEY_AFTER_MESSAGES ||
 	       (keypair->is_initiator && age_ns(keypair, now_ns) >= REKEY_AFTER_TIME_NS);
 }
 
 bool keypair_should_rekey_on_receive(struct keypair *keypair, uint64_t now_ns)
 {
-	if (keypair->sent_lastminute || !keypair->is_initiator ||
-		age_ns(keypair, now_ns) <
-			REJECT_AFTER_TIME_NS - KEEPALIVE_TIMEOUT_NS - REKEY_TIMEOUT_NS)
-		return false;
-	keypair->sent_lastminute = true;
-	return true;
+	return keypair->is_initiator &&
+	       age_ns(keypair, now_ns) >=
+		       REJECT_AFTER_TIME_NS - KEEPALIVE_TIMEOUT_NS - REKEY_TIMEOUT_NS &&
+	       !atomic_exchange(&keypair->sent_lastminute, true);
 }

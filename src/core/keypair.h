@@ -7,6 +7,9 @@
 #ifndef ADIT_CORE_KEYPAIR_H
 #define ADIT_CORE_KEYPAIR_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "core/exchange.h"
 #include "core/replay.h"
 
@@ -14,12 +17,15 @@ struct keypair {
 	uint32_t local_index;  /* the receiver index others send to us with */
 	uint32_t remote_index; /* the one we send with */
 	bool is_initiator;
-	bool sending_expired; /* our private key was changed: receive only */
-	bool sent_lastminute; /* a rekey was asked for on receipt */
+	bool sending_expired;	      /* our private key was changed: receive only */
+	_Atomic bool sent_lastminute; /* a rekey was asked for on receipt */
 	uint64_t birth_ns;
-	uint64_t sending_counter; /* the next one to use */
+	/* The next one to use. Workers take as many as they need at once, and may pass
+	 * REJECT_AFTER_MESSAGES by what each has in a batch: to no avail, and far from wrapping. */
+	_Atomic uint64_t sending_counter;
 	uint8_t sending_key[KEY_LEN];
 	uint8_t receiving_key[KEY_LEN];
+	pthread_mutex_t replay_lock;
 	struct replay replay;
 };
 

@@ -3,6 +3,11 @@
  * The transport, as the datapath process holds it: sessions, endpoints, allowed IPs, staged
  * packets. Inner packets become transport data messages and back, in batches. Of handshakes it
  * knows only their size and mac1; everything else about them is the device's.
+ *
+ * Several workers, a thread each, may encrypt and decrypt at the same time; packets that one worker
+ * is given stay in order. Everything else is one thread's, the first worker's, and, unless it says
+ * that it locks by itself, is called between transport_lock and transport_unlock once there are
+ * several workers.
  */
 #ifndef ADIT_CORE_TRANSPORT_H
 #define ADIT_CORE_TRANSPORT_H
@@ -13,8 +18,11 @@
 #include "core/status.h"
 
 struct transport;
+struct transport_worker;
 
-/* What comes out. Batches are borrowed for the call; the callee may change them. */
+/* What comes out. Batches are borrowed for the call; the callee may change them, and clear an
+ * endpoint's source: then its peer's is cleared. Any worker calls send and deliver, with its own
+ * ctx; emit may be called from several at once, with the first one's. None may call back. */
 struct transport_ops {
 	void (*send)(void *ctx, struct batch *datagrams);   /* to the UDP sockets */
 	void (*deliver)(void *ctx, struct batch *packets);  /* to the TUN device */
@@ -25,6 +33,15 @@ struct transport_ops {
 /* A transport without peers, down. The page is borrowed. NULL: out of memory. */
 struct transport *transport_new(const struct transport_ops *ops, struct status_page *page);
 void transport_free(struct transport *transport);
+
+/* The worker there is from the start, and a further one, to be made before any of them works; it
+ * is freed with the transport. NULL: out of memory. */
+struct transport_worker *transport_first_worker(struct transport *transport);
+struct transport_worker *transport_add_worker(struct transport *transport, void *ctx);
+
+/* Keep the other workers out, to see and to change what is theirs too. */
+void transport_lock(struct transport *transport);
+void transport_unlock(struct transport *transport);
 
 /* Our public key, all zero for none: whose mac1 lets handshake messages pass. */
 void transport_set_public_key(struct transport *transport, const uint8_t public_key[KEY_LEN]);
@@ -48,15 +65,16 @@ void transport_forget_sources(struct transport *transport);
 /* The allowed-IPs table; whoever changes it uses only numbers of peers that exist. */
 struct allowedips *transport_allowedips(struct transport *transport);
 
-/* Take in a control of the device. */
+/* Take in a control of the device. Locks by itself. */
 void transport_handle_control(
 	struct transport *transport, const struct control *control, uint64_t now_ns);
 
 /* Inner packets from the TUN device, each with PACKET_HEADROOM and PACKET_TAILROOM, to be sealed
- * in place and sent; those without a session are staged. */
-void transport_encrypt(struct transport *transport, struct batch *packets, uint64_t now_ns);
+ * in place and sent; those without a session are staged. Locks by itself. */
+void transport_encrypt(struct transport_worker *worker, struct batch *packets, uint64_t now_ns);
 
-/* Datagrams from the sockets, to be opened in place and delivered, or passed to the device. */
-void transport_decrypt(struct transport *transport, struct batch *datagrams, uint64_t now_ns);
+/* Datagrams from the sockets, to be opened in place and delivered, or passed to the device. Locks
+ * by itself. */
+void transport_decrypt(struct transport_worker *worker, struct batch *datagrams, uint64_t now_ns);
 
 #endif

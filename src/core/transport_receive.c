@@ -1,117 +1,190 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way of a packet in: transport_decrypt, prepare_data, accept_data, transport_flush_in.
+ * The way of a packet in: transport_decrypt, prepare_data, accept_run, transport_flush_in.
  */
 #include "core/transport_internal.h"
 
 #include "core/cookie.h"
 
-void transport_flush_in(struct transport *t)
+void transport_flush_in(struct transport_worker *w)
 {
-	if (t->in.num)
-		t->ops.deliver(t->ops.ctx, &t->in);
-	t->in.num = 0;
+	if (w->in.num)
+		w->transport->ops.deliver(w->ctx, &w->in);
+	w->in.num = 0;
 }
 
-void transport_push_in(struct transport *t, uint8_t *data, uint32_t len)
+void transport_push_in(struct transport_worker *w, uint8_t *data, uint32_t len)
 {
-	t->in.packets[t->in.num++] = (struct packet){.data = data, .len = len};
-	if (t->in.num == BATCH_MAX)
-		transport_flush_in(t);
+	if (w->in.num == BATCH_MAX)
+		transport_flush_in(w);
+	w->in.packets[w->in.num++] = (struct packet){.data = data, .len = len};
 }
 
 /* The peer has proved to hold this keypair. */
 static void keypair_used(
-	struct transport *t, struct transport_peer *peer, struct keypair *keypair, uint64_t now_ns)
+	struct transport_worker *w, struct transport_peer *peer, struct keypair *keypair)
 {
+	struct transport *t = w->transport;
 	struct keypairs_dropped dropped;
 
-	if (keypairs_confirm(&peer->keypairs, keypair, &dropped)) {
-		transport_dispose(t, dropped);
+	if (keypair == peer->keypairs.next &&
+		keypairs_confirm(&peer->keypairs, keypair, &dropped)) {
+		transport_dispose(w, dropped);
 		transport_emit(t, EVENT_KEYPAIR_CONFIRMED, peer->id, keypair->local_index);
-		transport_send_staged(t, peer, now_ns);
+		transport_send_staged(w, peer);
 	}
 	if (peer->keypairs.current &&
-		keypair_should_rekey_on_receive(peer->keypairs.current, now_ns))
-		transport_want_handshake(t, peer, now_ns);
+		keypair_should_rekey_on_receive(peer->keypairs.current, w->now_ns))
+		transport_want_handshake(t, peer, w->now_ns);
 }
 
 /* The inner packet of an authentic message: is it one, and may this peer send it? */
-static enum drop accept_inner(struct transport *t, const struct transport_peer *peer, uint8_t *data,
-	uint32_t len, uint8_t outer_tos)
+static enum drop accept_inner(struct transport_worker *w, const struct transport_peer *peer,
+	uint8_t *data, uint32_t len, uint8_t outer_tos)
 {
 	struct inner inner;
 
 	if (!inner_parse(data, len, &inner))
 		return DROP_BAD_INNER;
 	inner_ecn_decapsulate(data, &inner, outer_tos);
-	if (allowedips_lookup(t->allowedips, inner.family, inner.src) != peer->id)
+	if (allowedips_lookup(w->transport->allowedips, inner.family, inner.src) != peer->id)
 		return DROP_NOT_ALLOWED;
-	transport_push_in(t, data, inner.len);
+	transport_push_in(w, data, inner.len);
 	return DROP_NONE;
 }
 
-/* The keypair of a data message and its peer, if it may be received with it. */
-static enum drop find_keypair(struct transport *t, const struct packet *datagram, uint64_t now_ns,
-	struct transport_peer **ret_peer, struct keypair **ret_keypair)
+/* The keypair of a data message and its peer; NULL: none has this index. */
+static struct keypair *find_keypair(
+	struct transport *t, const struct packet *datagram, struct transport_peer **ret_peer)
 {
 	struct message_data header;
 	uint32_t id;
 
 	memcpy(&header, datagram->data, sizeof(header));
 	if (!map_get(&t->by_local_index, header.receiver_index, &id))
-		return DROP_UNKNOWN_INDEX;
+		return NULL;
 	*ret_peer = table_get(&t->peers, id);
-	*ret_keypair = keypairs_find(&(*ret_peer)->keypairs, header.receiver_index);
-	if (!keypair_can_receive(*ret_keypair, header.counter, now_ns))
-		return DROP_KEYPAIR_EXPIRED;
-	return DROP_NONE;
+	return keypairs_find(&(*ret_peer)->keypairs, header.receiver_index);
 }
 
 /* What is to be decrypted of a data message. */
-static enum drop prepare_data(struct transport *t, const struct packet *datagram, uint64_t now_ns,
-	struct aead_job *ret_job)
+static enum drop prepare_data(
+	struct transport_worker *w, const struct packet *datagram, struct aead_job *ret_job)
 {
 	struct transport_peer *peer;
 	struct keypair *keypair;
-	enum drop drop;
+	uint64_t counter;
 
 	if (datagram->len < MESSAGE_DATA_MIN)
 		return DROP_WRONG_LENGTH;
-	drop = find_keypair(t, datagram, now_ns, &peer, &keypair);
-	if (drop == DROP_NONE)
-		*ret_job = (struct aead_job){.data = datagram->data + sizeof(struct message_data),
-			.len = datagram->len - MESSAGE_DATA_MIN,
-			.counter = load_le64(datagram->data + 8),
-			.key = keypair->receiving_key};
-	return drop;
+	keypair = find_keypair(w->transport, datagram, &peer);
+	if (!keypair)
+		return DROP_UNKNOWN_INDEX;
+	counter = load_le64(datagram->data + 8);
+	if (!keypair_can_receive(keypair, counter, w->now_ns))
+		return DROP_KEYPAIR_EXPIRED;
+	*ret_job = (struct aead_job){.data = datagram->data + sizeof(struct message_data),
+		.len = datagram->len - MESSAGE_DATA_MIN,
+		.counter = counter,
+		.key = keypair->receiving_key};
+	return DROP_NONE;
 }
 
-/* Take in a data message that is authentic. Its keypair is looked up again: the messages before it
- * may have changed what the peer has. */
-static enum drop accept_data(struct transport *t, const struct packet *datagram,
-	const struct aead_job *job, uint64_t now_ns)
+/* Data messages in a row with one keypair, and their jobs, done. */
+struct in_run {
+	const struct packet *const *datagrams;
+	struct aead_job *jobs;
+	unsigned num;
+	/* of those accepted: */
+	const struct packet *last; /* NULL: there is none */
+	unsigned num_accepted, num_data;
+	uint64_t bytes;
+};
+
+/* Pick out what is authentic and new. */
+static void sort_out(struct transport *t, struct in_run *run, struct keypair *keypair)
 {
+	if (t->is_shared)
+		pthread_mutex_lock(&keypair->replay_lock);
+	for (unsigned i = 0; i < run->num; i++) {
+		struct aead_job *job = &run->jobs[i];
+
+		if (!job->ok) {
+			count_drop(t, DROP_BAD_TAG);
+			continue;
+		}
+		job->ok = replay_accept(&keypair->replay, job->counter);
+		if (!job->ok) {
+			count_drop(t, DROP_REPLAYED);
+			continue;
+		}
+		run->last = run->datagrams[i];
+		run->num_accepted++;
+		run->num_data += job->len != 0; /* else it is a keepalive */
+		run->bytes += run->last->len;
+	}
+	if (t->is_shared)
+		pthread_mutex_unlock(&keypair->replay_lock);
+}
+
+/* Note that a peer has sent this, and from where. Returns false, with nothing done, when that needs
+ * the exclusive lock. */
+static bool note_received(struct transport_worker *w, struct transport_peer *peer,
+	struct keypair *keypair, const struct in_run *run)
+{
+	struct peer_status *status = status_of(w->transport, peer);
+	const struct endpoint *from = run->last->endpoint;
+
+	if (w->is_exclusive)
+		peer->endpoint = *from;
+	else if (keypair == peer->keypairs.next ||
+		 memcmp(&peer->endpoint, from, sizeof(*from)) != 0)
+		return false;
+	status_any_received(status, w->now_ns);
+	add_bytes(&status->rx_bytes, run->bytes);
+	keypair_used(w, peer, keypair);
+	/* twice, because the second one counts */
+	for (unsigned i = 0; i < run->num_data && i < 2; i++) {
+		if (status_data_received(status, w->now_ns))
+			transport_emit(w->transport, EVENT_WATCH, peer->id, 0);
+	}
+	return true;
+}
+
+/* The keypair of a run is looked up again, because the runs before it may have changed what the
+ * peer has, and so may others when the lock is changed. It stays exclusive for the rest of the
+ * batch: there is nothing left to decrypt. */
+static void accept_run(struct transport_worker *w, struct in_run *run)
+{
+	struct transport *t = w->transport;
 	struct transport_peer *peer;
-	struct keypair *keypair;
-	struct peer_status *status;
-	enum drop drop = find_keypair(t, datagram, now_ns, &peer, &keypair);
+	struct keypair *keypair = find_keypair(t, run->datagrams[0], &peer);
 
-	if (drop != DROP_NONE)
-		return drop;
-	if (!replay_accept(&keypair->replay, job->counter))
-		return DROP_REPLAYED;
+	if (!keypair || keypair->receiving_key != run->jobs[0].key) {
+		status_drop(t->page, DROP_UNKNOWN_INDEX, run->num);
+		return;
+	}
+	sort_out(t, run, keypair);
+	if (!run->last)
+		return;
+	if (!note_received(w, peer, keypair, run)) {
+		transport_unlock_worker(w);
+		transport_lock_exclusive(w);
+		if (find_keypair(t, run->last, &peer) != keypair) {
+			status_drop(t->page, DROP_UNKNOWN_INDEX, run->num_accepted);
+			return;
+		}
+		(void)note_received(w, peer, keypair, run);
+	}
+	for (unsigned i = 0; i < run->num; i++) {
+		const struct aead_job *job = &run->jobs[i];
+		enum drop drop = DROP_NONE;
 
-	roam(peer, datagram->endpoint);
-	status = status_of(t, peer);
-	status_any_received(status, now_ns);
-	add_bytes(&status->rx_bytes, datagram->len);
-	keypair_used(t, peer, keypair, now_ns);
-	if (job->len == 0)
-		return DROP_NONE; /* a keepalive */
-	if (status_data_received(status, now_ns))
-		transport_emit(t, EVENT_WATCH, peer->id, 0);
-	return accept_inner(t, peer, job->data, job->len, datagram->tos);
+		if (job->ok && job->len != 0)
+			drop = accept_inner(w, peer, job->data, job->len, run->datagrams[i]->tos);
+		if (drop != DROP_NONE)
+			count_drop(t, drop);
+	}
 }
 
 static enum drop pass_handshake(struct transport *t, const struct packet *datagram, uint32_t type)
@@ -134,8 +207,8 @@ static enum drop pass_handshake(struct transport *t, const struct packet *datagr
 
 /* Pass a handshake message on, or say in ret_job what is to be decrypted of a data message (else
  * its data is NULL). */
-static enum drop sort_datagram(struct transport *t, const struct packet *datagram, uint64_t now_ns,
-	struct aead_job *ret_job)
+static enum drop sort_datagram(
+	struct transport_worker *w, const struct packet *datagram, struct aead_job *ret_job)
 {
 	uint32_t type;
 
@@ -143,33 +216,39 @@ static enum drop sort_datagram(struct transport *t, const struct packet *datagra
 	if (datagram->len < sizeof(type))
 		return DROP_WRONG_LENGTH;
 	type = load_le32(datagram->data);
-	return type == MESSAGE_DATA ? prepare_data(t, datagram, now_ns, ret_job)
-				    : pass_handshake(t, datagram, type);
+	return type == MESSAGE_DATA ? prepare_data(w, datagram, ret_job)
+				    : pass_handshake(w->transport, datagram, type);
 }
 
-void transport_decrypt(struct transport *t, struct batch *datagrams, uint64_t now_ns)
+void transport_decrypt(struct transport_worker *w, struct batch *datagrams, uint64_t now_ns)
 {
 	const struct packet *of_job[BATCH_MAX];
 	struct aead_job jobs[BATCH_MAX];
 	unsigned num_jobs = 0;
 
-	for (unsigned i = 0; i < datagrams->num && t->up; i++) {
+	w->now_ns = now_ns;
+	transport_lock_shared(w);
+	for (unsigned i = 0; i < datagrams->num && w->transport->up; i++) {
 		const struct packet *datagram = &datagrams->packets[i];
-		enum drop drop = sort_datagram(t, datagram, now_ns, &jobs[num_jobs]);
+		enum drop drop = sort_datagram(w, datagram, &jobs[num_jobs]);
 
 		if (drop != DROP_NONE)
-			count_drop(t, drop);
+			count_drop(w->transport, drop);
 		else if (jobs[num_jobs].data)
 			of_job[num_jobs++] = datagram;
 	}
 	aead_open_many(jobs, num_jobs);
-	for (unsigned i = 0; i < num_jobs; i++) {
-		enum drop drop =
-			jobs[i].ok ? accept_data(t, of_job[i], &jobs[i], now_ns) : DROP_BAD_TAG;
+	for (unsigned i = 0; i < num_jobs;) {
+		struct in_run run = {.datagrams = &of_job[i], .jobs = &jobs[i]};
 
-		if (drop != DROP_NONE)
-			count_drop(t, drop);
+		while (i < num_jobs && jobs[i].key == run.jobs[0].key) {
+			run.num++;
+			i++;
+		}
+		accept_run(w, &run);
 	}
-	transport_flush_in(t);
-	transport_flush_out(t);
+	transport_unlock_worker(w);
+	transport_flush_in(w);
+	transport_send_out(w);
+	transport_forget_disposed(w);
 }

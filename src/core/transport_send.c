@@ -1,32 +1,106 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way of a packet out: transport_encrypt, seal, transport_flush_out.
+ * The way of a packet out: transport_encrypt, queue_data, transport_seal_out, transport_send_out.
  */
 #include "core/transport_internal.h"
 
-void transport_flush_out(struct transport *t)
+/* What is noted of packets that went out. */
+static void note_sent(struct transport_worker *w, const struct out_run *run)
 {
-	aead_seal_many(t->jobs, t->num_jobs);
-	if (t->out.num)
-		t->ops.send(t->ops.ctx, &t->out);
-	t->num_jobs = 0;
-	t->out.num = 0;
-	t->num_scratch = 0;
+	struct transport *t = w->transport;
+	struct peer_status *status = status_of(t, run->peer);
+
+	add_bytes(&status->tx_bytes, run->bytes);
+	if (run->num_data && status_data_sent(status, w->now_ns))
+		transport_emit(t, EVENT_WATCH, run->peer->id, 0);
+	status_any_sent(status, w->now_ns);
+	if (keypair_should_rekey_on_send(run->keypair, w->now_ns))
+		transport_want_handshake(t, run->peer, w->now_ns);
 }
 
-static void push_out(struct transport *t, struct packet packet)
+void transport_seal_out(struct transport_worker *w)
 {
-	t->out.packets[t->out.num++] = packet;
-	if (t->out.num == BATCH_MAX)
-		transport_flush_out(t);
+	for (unsigned i = w->num_sealed; i < w->num_runs; i++) {
+		const struct out_run *run = &w->runs[i];
+		uint64_t counter;
+
+		if (!run->keypair)
+			continue;
+		counter = atomic_fetch_add_explicit(
+			&run->keypair->sending_counter, run->num_jobs, memory_order_relaxed);
+		for (unsigned k = 0; k < run->num_jobs; k++, counter++) {
+			struct aead_job *job = &w->jobs[run->first_job + k];
+
+			job->counter = counter;
+			store_le64(job->data - sizeof(counter), counter);
+		}
+		note_sent(w, run);
+	}
+	aead_seal_many(w->jobs, w->num_jobs);
+	w->num_jobs = 0;
+	w->num_sealed = w->num_runs;
 }
 
-/* A buffer that stays valid until the batch is flushed. */
-static uint8_t *scratch_next(struct transport *t)
+/* The socket would not take a datagram from this source. */
+static void give_up_source(struct transport_worker *w, const struct out_run *run)
 {
-	if (t->num_scratch == NUM_SCRATCH)
-		transport_flush_out(t);
-	return t->scratch[t->num_scratch++] + PACKET_HEADROOM;
+	const bool was_exclusive = w->is_exclusive;
+	struct transport_peer *peer;
+
+	if (!was_exclusive)
+		transport_lock_exclusive(w);
+	peer = table_get(&w->transport->peers, run->peer_id);
+	if (peer && endpoint_same_remote(&peer->endpoint, &run->to))
+		endpoint_clear_source(&peer->endpoint);
+	if (!was_exclusive)
+		transport_unlock_worker(w);
+}
+
+void transport_send_out(struct transport_worker *w)
+{
+	if (w->out.num)
+		w->transport->ops.send(w->ctx, &w->out);
+	for (unsigned i = 0; i < w->num_runs; i++) {
+		if (w->runs[i].has_source && !endpoint_has_source(&w->runs[i].to))
+			give_up_source(w, &w->runs[i]);
+	}
+	w->out.num = 0;
+	w->num_runs = w->num_sealed = 0;
+	w->num_scratch = 0;
+}
+
+/* Make room for a packet more. There always is when the packets of one batch are queued. */
+static void make_room(struct transport_worker *w, unsigned scratch)
+{
+	if (w->out.num < BATCH_MAX && w->num_scratch + scratch <= NUM_SCRATCH)
+		return;
+	transport_seal_out(w);
+	transport_send_out(w);
+}
+
+/* A buffer that stays valid until the batch is sent. */
+static uint8_t *scratch_next(struct transport_worker *w)
+{
+	make_room(w, 1);
+	return w->scratch[w->num_scratch++] + PACKET_HEADROOM;
+}
+
+/* The run that a packet belongs to: the last one, or a new one. */
+static struct out_run *find_run(struct transport_worker *w, struct transport_peer *peer,
+	struct keypair *keypair, const struct endpoint *to)
+{
+	struct out_run *run = &w->runs[w->num_runs];
+
+	if (keypair && w->num_runs > w->num_sealed && run[-1].keypair == keypair)
+		return &run[-1];
+	w->num_runs++;
+	*run = (struct out_run){.peer = peer,
+		.keypair = keypair,
+		.peer_id = peer ? peer->id : UINT32_MAX,
+		.first_job = w->num_jobs,
+		.has_source = endpoint_has_source(to),
+		.to = *to};
+	return run;
 }
 
 /* Zeros up to a multiple of 16 hide the exact length, but never beyond the MTU. */
@@ -38,94 +112,91 @@ static uint32_t padding_len(uint32_t len, uint32_t mtu)
 	return (mtu && padded > mtu ? mtu : padded) - last;
 }
 
-/* Make a packet (empty: a keepalive) a data message in place and queue it, to be encrypted with the
- * others of the batch. The peer's current keypair can send. */
-static void seal(struct transport *t, struct transport_peer *peer, uint8_t *data, uint32_t len,
-	uint8_t tos, uint64_t now_ns)
+/* Make a packet (empty: a keepalive) a data message in place and queue it, to be numbered and
+ * encrypted with the others of the batch. The peer's current keypair can send. */
+static void queue_data(struct transport_worker *w, struct transport_peer *peer, uint8_t *data,
+	uint32_t len, uint8_t tos)
 {
 	struct keypair *keypair = peer->keypairs.current;
-	struct peer_status *status = status_of(t, peer);
-	uint32_t padded = len + padding_len(len, t->mtu);
-	struct message_data header = {
-		MESSAGE_DATA, keypair->remote_index, keypair->sending_counter++};
+	struct out_run *run = find_run(w, peer, keypair, &peer->endpoint);
+	uint32_t padded = len + padding_len(len, w->transport->mtu);
+	struct message_data header = {MESSAGE_DATA, keypair->remote_index, 0};
 	struct packet packet = {.data = data - sizeof(header),
 		.len = padded + MESSAGE_DATA_MIN,
 		.tos = tos,
-		.endpoint = &peer->endpoint};
+		.endpoint = &run->to};
 
 	memset(data + len, 0, padded - len);
 	memcpy(packet.data, &header, sizeof(header));
-	t->jobs[t->num_jobs++] = (struct aead_job){.data = data,
-		.len = padded,
-		.counter = header.counter,
-		.key = keypair->sending_key};
-	push_out(t, packet);
-
-	add_bytes(&status->tx_bytes, packet.len);
-	if (len && status_data_sent(status, now_ns))
-		transport_emit(t, EVENT_WATCH, peer->id, 0);
-	status_any_sent(status, now_ns);
-	if (keypair_should_rekey_on_send(keypair, now_ns))
-		transport_want_handshake(t, peer, now_ns);
+	w->jobs[w->num_jobs++] =
+		(struct aead_job){.data = data, .len = padded, .key = keypair->sending_key};
+	run->num_jobs++;
+	run->num_data += len != 0;
+	run->bytes += packet.len;
+	w->out.packets[w->out.num++] = packet;
 }
 
-void transport_send_staged(struct transport *t, struct transport_peer *peer, uint64_t now_ns)
+void transport_send_staged(struct transport_worker *w, struct transport_peer *peer)
 {
-	while (peer->staged.num && keypair_can_send(peer->keypairs.current, now_ns)) {
-		uint8_t *data = scratch_next(t);
+	struct transport *t = w->transport;
+
+	while (peer->staged.num && keypair_can_send(peer->keypairs.current, w->now_ns)) {
+		uint8_t *data = scratch_next(w);
 		struct inner inner;
 		uint32_t len;
 
 		if (staged_pop(t->staged, &peer->staged, data, &len) &&
 			inner_parse(data, len, &inner))
-			seal(t, peer, data, len, inner_ecn_encapsulate(inner.tos), now_ns);
+			queue_data(w, peer, data, len, inner_ecn_encapsulate(inner.tos));
 	}
 	if (peer->staged.num)
-		transport_want_handshake(t, peer, now_ns);
+		transport_want_handshake(t, peer, w->now_ns);
 }
 
-void transport_send_keepalive(struct transport *t, struct transport_peer *peer, uint64_t now_ns)
+void transport_send_keepalive(struct transport_worker *w, struct transport_peer *peer)
 {
-	if (!t->up || !peer->endpoint.family)
+	if (!w->transport->up || !peer->endpoint.family)
 		return;
 	if (peer->staged.num)
-		transport_send_staged(t, peer, now_ns);
-	else if (keypair_can_send(peer->keypairs.current, now_ns))
-		seal(t, peer, scratch_next(t), 0, 0, now_ns);
+		transport_send_staged(w, peer);
+	else if (keypair_can_send(peer->keypairs.current, w->now_ns))
+		queue_data(w, peer, scratch_next(w), 0, 0);
 	else
-		transport_want_handshake(t, peer, now_ns);
+		transport_want_handshake(w->transport, peer, w->now_ns);
 }
 
-void transport_send_message(struct transport *t, const struct control_handshake *handshake,
-	struct endpoint *to, uint8_t tos)
+void transport_send_message(struct transport_worker *w, struct transport_peer *peer,
+	const struct control_handshake *handshake, uint8_t tos)
 {
-	uint8_t *data = scratch_next(t);
+	uint8_t *data = scratch_next(w);
+	struct out_run *run =
+		find_run(w, peer, NULL, peer ? &peer->endpoint : &handshake->endpoint);
 
 	memcpy(data, handshake->message, handshake->len);
-	push_out(t,
-		(struct packet){.data = data, .len = handshake->len, .tos = tos, .endpoint = to});
+	w->out.packets[w->out.num++] = (struct packet){
+		.data = data, .len = handshake->len, .tos = tos, .endpoint = &run->to};
 }
 
 /* Tell the local sender of a packet that it cannot be delivered, at a bounded rate. */
-static void answer_unreachable(struct transport *t, const struct packet *packet, uint64_t now_ns)
+static void answer_unreachable(struct transport_worker *w, const struct packet *packet)
 {
 	const uint64_t cost_ns = SECOND_NS / UNREACHABLES_PER_S;
 	uint8_t buffer[PACKET_HEADROOM + 1280];
-	uint64_t credit_ns = t->unreachable_credit_ns + (now_ns - t->unreachable_last_ns);
+	uint64_t credit_ns = w->unreachable_credit_ns + (w->now_ns - w->unreachable_last_ns);
 	size_t len;
 
 	if (credit_ns > UNREACHABLES_BURST * cost_ns)
 		credit_ns = UNREACHABLES_BURST * cost_ns;
-	t->unreachable_last_ns = now_ns;
-	t->unreachable_credit_ns = credit_ns;
+	w->unreachable_last_ns = w->now_ns;
+	w->unreachable_credit_ns = credit_ns;
 	if (credit_ns < cost_ns)
 		return;
 	len = inner_unreachable(buffer + PACKET_HEADROOM, packet->data, packet->len);
 	if (len == 0)
 		return;
-	t->unreachable_credit_ns -= cost_ns;
-	transport_push_in(t, buffer + PACKET_HEADROOM, (uint32_t)len);
-	transport_flush_in(t);
+	w->unreachable_credit_ns -= cost_ns;
+	transport_push_in(w, buffer + PACKET_HEADROOM, (uint32_t)len);
+	transport_flush_in(w);
 }
 
 /* Whether an inner packet is one of our own data messages: an endpoint is routed into the tunnel,
@@ -150,39 +221,70 @@ static bool is_own_datagram(
 	       memcmp(peer->endpoint.addr, inner->dst, address_bits(inner->family) / 8) == 0;
 }
 
-static enum drop encrypt_packet(struct transport *t, const struct packet *packet, uint64_t now_ns)
+/* Returns false, with nothing done, when the packet needs the exclusive lock. */
+static bool encrypt_packet(
+	struct transport_worker *w, const struct packet *packet, enum drop *ret_drop)
 {
+	struct transport *t = w->transport;
 	struct transport_peer *peer;
 	struct inner inner;
 
-	if (!inner_parse(packet->data, packet->len, &inner))
-		return DROP_BAD_INNER;
+	*ret_drop = DROP_NONE;
+	if (!inner_parse(packet->data, packet->len, &inner)) {
+		*ret_drop = DROP_BAD_INNER;
+		return true;
+	}
 	peer = table_get(&t->peers, allowedips_lookup(t->allowedips, inner.family, inner.dst));
 	if (!peer)
-		return DROP_NO_PEER;
-	if (!peer->endpoint.family)
-		return DROP_NO_ENDPOINT;
-	if (is_own_datagram(t, packet, &inner))
-		return DROP_LOOP;
-	if (keypair_can_send(peer->keypairs.current, now_ns)) {
-		seal(t, peer, packet->data, packet->len, inner_ecn_encapsulate(inner.tos), now_ns);
-	} else {
+		*ret_drop = DROP_NO_PEER;
+	else if (!peer->endpoint.family)
+		*ret_drop = DROP_NO_ENDPOINT;
+	else if (is_own_datagram(t, packet, &inner))
+		*ret_drop = DROP_LOOP;
+	else if (keypair_can_send(peer->keypairs.current, w->now_ns))
+		queue_data(w, peer, packet->data, packet->len, inner_ecn_encapsulate(inner.tos));
+	else if (!w->is_exclusive)
+		return false;
+	else {
 		status_drop(t->page, DROP_STAGED, staged_push(t->staged, &peer->staged, packet));
-		transport_want_handshake(t, peer, now_ns);
+		transport_want_handshake(t, peer, w->now_ns);
 	}
-	return DROP_NONE;
+	return true;
 }
 
-void transport_encrypt(struct transport *t, struct batch *packets, uint64_t now_ns)
+/* Encrypt all packets but those that need the exclusive lock, which become the batch. No peer has
+ * packets of both kinds in one batch, so that order is kept. */
+static void encrypt_packets(struct transport_worker *w, struct batch *packets)
 {
-	for (unsigned i = 0; i < packets->num && t->up; i++) {
-		const struct packet *packet = &packets->packets[i];
-		enum drop drop = encrypt_packet(t, packet, now_ns);
+	unsigned num_aside = 0;
 
+	for (unsigned i = 0; i < packets->num && w->transport->up; i++) {
+		const struct packet *packet = &packets->packets[i];
+		enum drop drop;
+
+		if (!encrypt_packet(w, packet, &drop)) {
+			packets->packets[num_aside++] = *packet;
+			continue;
+		}
 		if (drop != DROP_NONE)
-			count_drop(t, drop);
+			count_drop(w->transport, drop);
 		if (drop == DROP_NO_PEER || drop == DROP_NO_ENDPOINT)
-			answer_unreachable(t, packet, now_ns);
+			answer_unreachable(w, packet);
 	}
-	transport_flush_out(t);
+	packets->num = num_aside;
+}
+
+void transport_encrypt(struct transport_worker *w, struct batch *packets, uint64_t now_ns)
+{
+	w->now_ns = now_ns;
+	transport_lock_shared(w);
+	encrypt_packets(w, packets);
+	transport_unlock_worker(w);
+	if (packets->num) {
+		transport_lock_exclusive(w);
+		encrypt_packets(w, packets);
+		transport_unlock_worker(w);
+	}
+	transport_send_out(w);
+	transport_forget_disposed(w);
 }

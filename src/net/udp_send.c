@@ -37,13 +37,6 @@ struct outbox {
 	struct iovec iovecs[BATCH_MAX]; /* one for each packet */
 };
 
-static bool has_source(const struct endpoint *endpoint)
-{
-	static const uint8_t none[16];
-
-	return memcmp(endpoint->local, none, sizeof(none)) != 0;
-}
-
 /* How many packets from the first on can be one UDP_SEGMENT message. */
 static unsigned run_length(const struct packet *packets, unsigned max)
 {
@@ -93,12 +86,12 @@ static void write_control(struct msghdr *header, const struct packet *packet, un
 	const uint16_t segment = (uint16_t)packet->len;
 	const int tos = packet->tos;
 
-	if (has_source(endpoint) && v4) {
+	if (endpoint_has_source(endpoint) && v4) {
 		struct in_pktinfo info = {0};
 
 		memcpy(&info.ipi_spec_dst, endpoint->local, 4);
 		add_control(header, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
-	} else if (has_source(endpoint)) {
+	} else if (endpoint_has_source(endpoint)) {
 		struct in6_pktinfo info = {0};
 
 		memcpy(&info.ipi6_addr, endpoint->local, 16);
@@ -164,7 +157,7 @@ static bool send_single(int fd, const struct packet *packet)
 				return false;
 		} else if (errno == ECONNREFUSED && !reported) {
 			reported = true;
-		} else if (blames_source(errno) && has_source(packet->endpoint)) {
+		} else if (blames_source(errno) && endpoint_has_source(packet->endpoint)) {
 			endpoint_clear_source(packet->endpoint);
 		} else {
 			return false;

@@ -216,7 +216,7 @@ static void node_receive(struct node *node, const struct datagram *datagram, boo
 			.len = datagram->len,
 			.endpoint = &from};
 	memcpy(batch.packets[0].data, datagram->data, datagram->len);
-	transport_decrypt(node->transport, &batch, now_ns);
+	transport_decrypt(transport_first_worker(node->transport), &batch, now_ns);
 	free(buffer);
 	node_settle(node, under_load);
 }
@@ -229,7 +229,7 @@ static void node_send(struct node *node, const uint8_t *packet, uint32_t len)
 	require(buffer != NULL);
 	batch.packets[0] = (struct packet){.data = buffer + PACKET_HEADROOM, .len = len};
 	memcpy(batch.packets[0].data, packet, len);
-	transport_encrypt(node->transport, &batch, now_ns);
+	transport_encrypt(transport_first_worker(node->transport), &batch, now_ns);
 	free(buffer);
 	node_settle(node, false);
 }

@@ -36,6 +36,26 @@ static void random_bytes(void *ctx, void *ret_bytes, size_t len)
 		bytes[i] = (uint8_t)(pair_random() >> 8);
 }
 
+static void handle_event(struct node *node, const struct event *event)
+{
+	if (node->device) /* not while it is torn down */
+		device_handle_event(node->device, event, node->under_load, node_time(node));
+}
+
+/* The transport does not like to be called back: what it emits waits until it is done. */
+static void transport_leave(struct node *node)
+{
+	if (--node->depth)
+		return;
+	while (node->num_waiting) {
+		struct event event = node->waiting[0];
+
+		memmove(node->waiting, node->waiting + 1,
+			--node->num_waiting * sizeof(node->waiting[0]));
+		handle_event(node, &event);
+	}
+}
+
 static void emit_control(void *ctx, const struct control *control)
 {
 	struct node *node = ctx;
@@ -43,7 +63,9 @@ static void emit_control(void *ctx, const struct control *control)
 	node->controls[control->type]++;
 	if (control->type == CONTROL_SEND_HANDSHAKE)
 		node->last_handshake = control->handshake;
+	node->depth++;
 	transport_handle_control(node->transport, control, pair->now_ns);
+	transport_leave(node);
 }
 
 static void emit_event(void *ctx, const struct event *event)
@@ -51,8 +73,12 @@ static void emit_event(void *ctx, const struct event *event)
 	struct node *node = ctx;
 
 	node->events[event->type]++;
-	if (node->device) /* not while it is torn down */
-		device_handle_event(node->device, event, node->under_load, node_time(node));
+	if (node->depth == 0) {
+		handle_event(node, event);
+		return;
+	}
+	assert_true(node->num_waiting < ARRAY_SIZE(node->waiting));
+	node->waiting[node->num_waiting++] = *event;
 }
 
 static void deliver(void *ctx, struct batch *packets)
@@ -139,7 +165,9 @@ void pair_inject(const struct datagram *datagram)
 		.len = datagram->len,
 		.tos = datagram->tos,
 		.endpoint = &source};
-	transport_decrypt(datagram->to->transport, &batch, pair->now_ns);
+	datagram->to->depth++;
+	transport_decrypt(transport_first_worker(datagram->to->transport), &batch, pair->now_ns);
+	transport_leave(datagram->to);
 }
 
 void pair_step(void)
@@ -369,6 +397,13 @@ void inner_packet(const struct node *node, uint8_t *data, uint32_t len, uint32_t
 		data[i] = (uint8_t)(number + i);
 }
 
+void node_send_batch(struct node *node, struct batch *batch)
+{
+	node->depth++;
+	transport_encrypt(transport_first_worker(node->transport), batch, pair->now_ns);
+	transport_leave(node);
+}
+
 void node_send_packet(struct node *node, const uint8_t *data, uint32_t len)
 {
 	static uint8_t buffer[PACKET_BUF];
@@ -376,7 +411,7 @@ void node_send_packet(struct node *node, const uint8_t *data, uint32_t len)
 
 	memcpy(buffer + PACKET_HEADROOM, data, len);
 	batch.packets[0] = (struct packet){.data = buffer + PACKET_HEADROOM, .len = len};
-	transport_encrypt(node->transport, &batch, pair->now_ns);
+	node_send_batch(node, &batch);
 }
 
 void node_send(struct node *node, uint32_t number)

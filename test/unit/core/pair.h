@@ -51,6 +51,9 @@ struct node {
 	bool under_load;
 	const uint32_t *words; /* what its random source says next when asked for 4 bytes */
 	size_t num_words;
+	/* Events wait while the transport is at work, as they would between processes. */
+	unsigned depth, num_waiting;
+	struct event waiting[256];
 
 	/* What it did. */
 	unsigned sent[MESSAGE_DATA + 1]; /* datagrams, by message type */
@@ -134,6 +137,9 @@ struct device_time node_time(const struct node *node);
 /* Build an inner IPv4 packet of len (>= INNER_HEADER) bytes, from the node to the other, with a
  * number by which the receiver knows it. */
 void inner_packet(const struct node *node, uint8_t *data, uint32_t len, uint32_t number);
+
+/* Hand inner packets to the node, as from its TUN device. */
+void node_send_batch(struct node *node, struct batch *batch);
 
 /* Hand any inner packet to the node, as from its TUN device. */
 void node_send_packet(struct node *node, const uint8_t *data, uint32_t len);

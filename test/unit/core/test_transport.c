@@ -47,7 +47,7 @@ static void test_batch_in_order(void **state)
 		batch.packets[i] =
 			(struct packet){.data = buffers[i] + PACKET_HEADROOM, .len = 128};
 	}
-	transport_encrypt(a->transport, &batch, pair->now_ns);
+	node_send_batch(a, &batch);
 	pair_run();
 	assert_int_equal(b->num_delivered, BATCH_MAX);
 	for (uint32_t i = 0; i < BATCH_MAX; i++)
