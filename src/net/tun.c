@@ -55,6 +55,35 @@ static int set_interface(int fd, const char *name)
 	return r;
 }
 
+static int set_queue(int fd, short flag)
+{
+	struct ifreq request = {.ifr_flags = flag};
+
+	return ioctl(fd, TUNSETQUEUE, &request) < 0 ? -errno : 0;
+}
+
+int tun_attach_queue(int fd)
+{
+	return set_queue(fd, IFF_ATTACH_QUEUE);
+}
+
+int tun_add_queue(const char *name)
+{
+	struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE};
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	memcpy(request.ifr_name, name, strlen(name) + 1);
+	r = ioctl(fd, TUNSETIFF, &request) < 0 ? -errno : set_queue(fd, IFF_DETACH_QUEUE);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
 int tun_create(const char *name, struct tun_features *ret_features)
 {
 	int fd, r;

@@ -23,6 +23,12 @@ struct tun_features {
  * interface of this name exists, -EINVAL for a bad name. */
 MUST_CHECK int tun_create(const char *name, struct tun_features *ret_features);
 
+/* A further queue of an interface that tun_create made with IFF_MULTI_QUEUE, with the rights and
+ * the result of that. It gets no packets until tun_attach_queue, which needs no right and is one
+ * ioctl, TUNSETQUEUE; then the kernel spreads flows over all queues that are attached. */
+MUST_CHECK int tun_add_queue(const char *name);
+MUST_CHECK int tun_attach_queue(int fd);
+
 /* Take over an open TUN descriptor somebody else made (WG_TUN_FD): learn its name, make it
  * non-blocking and CLOEXEC, set the header length that tun_read expects, probe its offloads. A
  * device without IFF_VNET_HDR stays so: *ret_vnet_hdr tells. It must have been made with IFF_NO_PI;
@@ -36,6 +42,11 @@ struct tun {
 	int fd;	       /* borrowed */
 	bool vnet_hdr; /* each packet is preceded by a struct virtio_net_hdr */
 	struct tun_features features;
+	/* All queues, if there are more than one: tun_write writes what belongs to a flow to the
+	 * same one, whatever fd is, because there the kernel will put the flow's packets the other
+	 * way. */
+	const int *queues;
+	unsigned num_queues;
 };
 
 /* What tun_read keeps between calls: room for one packet as the kernel hands it over, and for the

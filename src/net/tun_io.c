@@ -177,6 +177,23 @@ static unsigned write_apart(const struct tun *tun, const struct batch *batch, co
 	return failed;
 }
 
+/* The same number for all packets of a flow, both ways. Of fragments the first alone has ports, but
+ * may not go elsewhere than the others. */
+static uint32_t flow_hash(const uint8_t *packet, size_t len)
+{
+	const bool v4 = packet[0] >> 4 == 4;
+	const size_t header_len = v4 ? (packet[0] & 15) * 4u : 40, half = v4 ? 4 : 16;
+	const uint8_t *address = packet + (v4 ? 12 : 8), protocol = packet[v4 ? 9 : 6];
+	uint32_t hash = 0;
+
+	for (size_t i = 0; i < half; i += 4)
+		hash ^= load_be32(address + i) ^ load_be32(address + half + i);
+	if ((protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) && len >= header_len + 4 &&
+		!(v4 && (load_be16(packet + 6) & 0x3fff)))
+		hash ^= load_be16(packet + header_len) ^ load_be16(packet + header_len + 2);
+	return hash * UINT32_C(0x9e3779b1) >> 16;
+}
+
 int tun_write(struct tun *tun, const struct batch *batch, unsigned *ret_failed)
 {
 	struct coalescer c;
@@ -188,6 +205,10 @@ int tun_write(struct tun *tun, const struct batch *batch, unsigned *ret_failed)
 		const struct coalesced *run = &c.runs[i];
 		uint8_t first_header[COALESCE_HEADER_MAX];
 
+		if (tun->num_queues > 1)
+			tun->fd = tun->queues[flow_hash(batch->packets[run->first].data,
+						      batch->packets[run->first].len) %
+					      tun->num_queues];
 		if (run->num == 1) {
 			r = write_one(tun, &batch->packets[run->first]);
 			failed += r < 0;

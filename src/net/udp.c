@@ -80,13 +80,15 @@ static int bind_port(int fd, sa_family_t family, uint16_t *port)
 }
 
 /* Returns the descriptor, or a negative errno; -EAFNOSUPPORT: not in this kernel. */
-static int open_family(sa_family_t family, uint16_t *port, uint32_t fwmark)
+static int open_family(sa_family_t family, uint16_t *port, uint32_t fwmark, bool shares)
 {
 	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP), r;
 
 	if (fd < 0)
 		return -errno;
 	r = set_options(fd, family, fwmark);
+	if (r == 0 && shares)
+		r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (r == 0)
 		r = bind_port(fd, family, port);
 	if (r < 0) {
@@ -98,10 +100,10 @@ static int open_family(sa_family_t family, uint16_t *port, uint32_t fwmark)
 
 static int open_pair(struct udp_pair *pair, uint16_t *port, uint32_t fwmark)
 {
-	pair->fd4 = open_family(AF_INET, port, fwmark);
+	pair->fd4 = open_family(AF_INET, port, fwmark, false);
 	if (pair->fd4 < 0 && pair->fd4 != -EAFNOSUPPORT)
 		return pair->fd4;
-	pair->fd6 = open_family(AF_INET6, port, fwmark);
+	pair->fd6 = open_family(AF_INET6, port, fwmark, false);
 	if (pair->fd6 >= 0 || (pair->fd6 == -EAFNOSUPPORT && pair->fd4 >= 0))
 		return 0;
 	if (pair->fd4 >= 0)
@@ -127,6 +129,34 @@ int udp_open(struct udp_pair *ret_pair, uint16_t *port, uint32_t fwmark)
 	*ret_pair = pair;
 	*port = chosen;
 	return 0;
+}
+
+/* SO_REUSEPORT on the first only once it is bound: bound with it, it would share the port with
+ * another program's socket that has it too. */
+static int open_sharing(sa_family_t family, int first, uint16_t port, uint32_t fwmark)
+{
+	int r;
+
+	if (first < 0)
+		return -1;
+	r = set_int(first, SOL_SOCKET, SO_REUSEPORT, 1);
+	return r < 0 ? r : open_family(family, &port, fwmark, true);
+}
+
+int udp_open_more(
+	struct udp_pair *ret_pair, const struct udp_pair *first, uint16_t port, uint32_t fwmark)
+{
+	struct udp_pair pair = {.fd4 = open_sharing(AF_INET, first->fd4, port, fwmark),
+		.fd6 = open_sharing(AF_INET6, first->fd6, port, fwmark)};
+	int r = first->fd4 >= 0 && pair.fd4 < 0	  ? pair.fd4
+		: first->fd6 >= 0 && pair.fd6 < 0 ? pair.fd6
+						  : 0;
+
+	if (r < 0)
+		udp_close(&pair);
+	else
+		*ret_pair = pair;
+	return r;
 }
 
 void udp_close(struct udp_pair *pair)

@@ -23,6 +23,12 @@ struct udp_pair {
  * (-EADDRINUSE, -EPERM…) with both untouched. */
 MUST_CHECK int udp_open(struct udp_pair *ret_pair, uint16_t *port, uint32_t fwmark);
 
+/* A further pair on the port of one that udp_open made: the kernel gives what one remote address
+ * and port sends to one of all these sockets. first was bound alone, so that nobody else had the
+ * port; from now on another process of the same user (root) can join in if it asks for it. */
+MUST_CHECK int udp_open_more(
+	struct udp_pair *ret_pair, const struct udp_pair *first, uint16_t port, uint32_t fwmark);
+
 /* Close what is open; both become -1. */
 void udp_close(struct udp_pair *pair);
 

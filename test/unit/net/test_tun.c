@@ -281,6 +281,74 @@ static void test_batch(void **state)
 	close(tun.fd);
 }
 
+/* How many packets there are in each of two queues. */
+static void count_answers(struct tun *tun, const int *queues, unsigned *ret_counts)
+{
+	struct batch batch;
+
+	for (unsigned i = 0; i < 2; i++) {
+		tun->fd = queues[i];
+		ret_counts[i] = 0;
+		do {
+			assert_int_equal(tun_read(tun, reader, &batch), 0);
+			ret_counts[i] += batch.num;
+		} while (batch.num);
+	}
+}
+
+/* A second queue gets nothing until it is attached; then flows are spread, and the kernel answers a
+ * flow by the queue that tun_write chose for it. */
+static void test_queues(void **state)
+{
+	unsigned counts[2], spread[2] = {0};
+	struct tun tun;
+	int queues[2];
+
+	(void)state;
+	NETNS_OR_SKIP();
+	assert_true(shell("sysctl -qw net.ipv6.conf.default.disable_ipv6=1"));
+	tun = create_up();
+	queues[0] = tun.fd;
+	queues[1] = tun_add_queue("h-net0");
+	assert_true(queues[1] >= 0);
+	for (uint32_t i = 0; i < 50; i++)
+		send_udp("10.8.0.2", &i, sizeof(i));
+	count_answers(&tun, queues, counts);
+	assert_int_equal(counts[0], 50);
+	tun.fd = queues[0];
+	assert_int_equal(tun_attach_queue(queues[1]), 0);
+	tun.queues = queues;
+	tun.num_queues = 2;
+	for (uint16_t flow = 0; flow < 40; flow++) {
+		/* an echo request, which the kernel answers */
+		uint8_t storage[PACKET_HEADROOM + 64] = {0}, *data = storage + PACKET_HEADROOM;
+		struct batch batch = {.num = 1, .packets = {{.data = data, .len = 28}}};
+
+		data[0] = 0x45;
+		data[3] = 28;
+		data[8] = 64;
+		data[9] = IPPROTO_ICMP;
+		memcpy(data + 12, (uint8_t[]){10, 8, 0, (uint8_t)(2 + flow), 10, 8, 0, 1}, 8);
+		store_be16(data + 10, (uint16_t)~sum_words(0, data, 20));
+		data[20] = 8;
+		store_be16(data + 24, flow);
+		store_be16(data + 22, (uint16_t)~sum_words(0, data + 20, 8));
+		/* it learns from the first, perhaps too late for its answer */
+		assert_int_equal(tun_write(&tun, &batch, NULL), 0);
+		count_answers(&tun, queues, counts);
+		for (unsigned repeat = 0; repeat < 3; repeat++)
+			assert_int_equal(tun_write(&tun, &batch, NULL), 0);
+		count_answers(&tun, queues, counts);
+		assert_int_equal(counts[0] + counts[1], 3);
+		assert_true(counts[0] == 0 || counts[1] == 0);
+		spread[0] += counts[0];
+		spread[1] += counts[1];
+	}
+	assert_true(spread[0] > 10 && spread[1] > 10);
+	close(queues[0]);
+	close(queues[1]);
+}
+
 /* A checksum left open is completed, odd lengths too; what the kernel leaves to be segmented is. */
 static void test_offloads(void **state)
 {
@@ -401,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_round_trip_plain),
 		cmocka_unit_test(test_batch),
+		cmocka_unit_test(test_queues),
 		cmocka_unit_test(test_offloads),
 		cmocka_unit_test(test_more_than_a_batch),
 		cmocka_unit_test(test_down_and_deleted),

@@ -538,6 +538,55 @@ static void test_port_taken(void **state)
 	close_both();
 }
 
+/* Two pairs on a port share its remote addresses; nobody joins in, and the port is not taken from
+ * another who would share it. */
+static void test_port_shared(void **state)
+{
+	struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+	struct udp_pair more, pair;
+	socklen_t len = sizeof(any);
+	unsigned num[2] = {0};
+	int one = 1, foreign;
+	uint16_t port;
+
+	(void)state;
+	NETNS_OR_SKIP();
+	open_both();
+	assert_int_equal(udp_open_more(&more, &server, server_port, 0), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		struct batch sent = {0}, got;
+		struct endpoint to = endpoint_of(i % 2 ? "127.0.0.1" : "::1", server_port);
+
+		udp_close(&client); /* another source port */
+		client_port = 0;
+		assert_int_equal(udp_open(&client, &client_port, 0), 0);
+		add_packet(&sent, 10, 0, &to);
+		assert_sent(&client, &sent, 0);
+		for (unsigned k = 0; k < 2; k++) {
+			const struct udp_pair *receiving = k ? &more : &server;
+
+			assert_int_equal(udp_receive(receiver,
+						 i % 2 ? receiving->fd4 : receiving->fd6, &got),
+				0);
+			num[k] += got.num;
+		}
+	}
+	assert_int_equal(num[0] + num[1], 100);
+	assert_in_range(num[0], 10, 90);
+	port = server_port;
+	assert_int_equal(udp_open(&pair, &port, 0), -EADDRINUSE);
+	udp_close(&more);
+
+	foreign = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(setsockopt(foreign, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)), 0);
+	assert_int_equal(bind(foreign, (struct sockaddr *)&any, len), 0);
+	assert_int_equal(getsockname(foreign, (struct sockaddr *)&any, &len), 0);
+	port = ntohs(any.sin6_port);
+	assert_int_equal(udp_open(&pair, &port, 0), -EADDRINUSE);
+	close(foreign);
+	close_both();
+}
+
 static uint32_t mark_of(int fd)
 {
 	uint32_t mark = 99;
@@ -595,6 +644,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_port_zero),
 		cmocka_unit_test(test_port_taken),
+		cmocka_unit_test(test_port_shared),
 		cmocka_unit_test(test_fwmark),
 		cmocka_unit_test(test_bad_descriptor),
 	};
