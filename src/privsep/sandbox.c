@@ -115,6 +115,8 @@ static void limit_system_calls(const struct sandbox *sandbox)
 		role_fail("seccomp", -ENOMEM);
 	r = allow_all_of(filter, sandbox);
 	if (r == 0)
+		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1); /* for all threads */
+	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
 	if (r < 0)
@@ -229,5 +231,7 @@ void sandbox_enter(const struct sandbox *sandbox)
 	keep_capabilities(sandbox->capabilities);
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
 	deny_files(sandbox->removable_dir);
+	if (sandbox->start_threads)
+		sandbox->start_threads();
 	limit_system_calls(sandbox);
 }

@@ -21,8 +21,11 @@ struct sandbox_exception {
 
 /* What a process keeps. All zero is the least: memory, what it has open, messages, time. */
 struct sandbox {
-	bool keeps_user;	   /* stays root, in its root directory, when its parent dies too */
-	uint32_t capabilities;	   /* a mask: 1 << CAP_… */
+	bool keeps_user;       /* stays root, in its root directory, when its parent dies too */
+	uint32_t capabilities; /* a mask: 1 << CAP_… */
+	/* Starts threads, when everything but the limit on system calls is in force: they inherit
+	 * it, and that limit is for all threads. NULL: none. */
+	void (*start_threads)(void);
 	const char *removable_dir; /* where files may be removed; NULL: nowhere */
 	const int *calls;	   /* system calls besides the least, as libseccomp numbers them */
 	size_t num_calls;
