@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * The datapath: runs the transport (core/transport.h) between the TUN device and the UDP sockets.
- * One worker that runs to completion: it drains TUN and sockets in turns, a batch each. It owns
- * the only network descriptors of the tunnel, and cannot open, configure or look up anything.
+ * The datapath: runs the transport (core/transport.h) between the TUN device and the UDP sockets,
+ * by workers (worker.h) of which the first also serves engine and monitor. It owns the only network
+ * descriptors of the tunnel, and cannot open, configure or look up anything.
  */
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/rate.h"
-#include "core/transport.h"
-#include "net/tun.h"
-#include "net/udp.h"
 #include "privsep/memory.h"
 #include "tunnel/ipc.h"
 #include "tunnel/roles.h"
 #include "tunnel/status_map.h"
+#include "tunnel/worker.h"
 
-enum { MAX_ROUNDS = 4, MAX_REQUESTS = 256 };
+enum { MAX_REQUESTS = 256 };
 
 /* Whoever knows our public key can send handshake messages that cost the engine and us ten times
  * what a packet does. More than this are not passed on. */
@@ -28,11 +26,6 @@ enum { HANDSHAKES_PER_S = 8000, HANDSHAKES_BURST = 4096 };
 
 struct datapath {
 	struct transport *transport;
-	struct tun tun;
-	struct udp_pair udp;
-	struct udp_receiver *receiver;
-	struct tun_reader *reader;
-	struct batch batch;
 	struct status_page *page;
 };
 
@@ -40,34 +33,16 @@ static struct datapath dp; /* one a process */
 
 /* --- what the transport wants done ----------------------------------- */
 
-static void send_datagrams(void *ctx, struct batch *datagrams)
-{
-	unsigned failed = 0;
-
-	(void)ctx;
-	udp_send(&dp.udp, datagrams, &failed);
-	if (failed)
-		status_drop(dp.page, DROP_SEND_FAILED, failed);
-}
-
-static void deliver_packets(void *ctx, struct batch *packets)
-{
-	unsigned failed = 0;
-
-	(void)ctx;
-	if (tun_write(&dp.tun, packets, &failed) < 0)
-		_exit(ROLE_INTERFACE_GONE);
-	if (failed)
-		status_drop(dp.page, DROP_DELIVER_FAILED, failed);
-}
-
 static int try_send_handshake(const struct event *event)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* any worker may come */
 	static struct rate rate;
+	bool allowed;
 
-	if (!rate_allow(&rate, clock_boottime_ns(), HANDSHAKE_COST_NS, HANDSHAKES_BURST))
-		return -EAGAIN;
-	return ipc_try_send(DATAPATH_FD_ENGINE, event, sizeof(*event));
+	pthread_mutex_lock(&lock);
+	allowed = rate_allow(&rate, clock_boottime_ns(), HANDSHAKE_COST_NS, HANDSHAKES_BURST);
+	pthread_mutex_unlock(&lock);
+	return allowed ? ipc_try_send(DATAPATH_FD_ENGINE, event, sizeof(*event)) : -EAGAIN;
 }
 
 /* Handshake messages are dropped when there are too many, all else waits: the engine keeps reading
@@ -126,20 +101,23 @@ static void serve_engine(void)
 
 /* --- the monitor ----------------------------------------------------- */
 
+/* The first of several requests, that for the first lane, brings all sockets before it to an end.
+ */
 static int set_sockets(const struct request *request, int fds[2])
 {
 	int wanted = (request->sockets.has_ipv4 != 0) + (request->sockets.has_ipv6 != 0);
+	struct udp_pair sockets = {.fd4 = -1, .fd6 = -1};
 	int next = 0;
 
 	if ((fds[0] >= 0) + (fds[1] >= 0) != wanted)
 		return -EPROTO;
-	udp_close(&dp.udp);
 	if (request->sockets.has_ipv4)
-		dp.udp.fd4 = fds[next++];
+		sockets.fd4 = fds[next++];
 	if (request->sockets.has_ipv6)
-		dp.udp.fd6 = fds[next++];
-	transport_forget_sources(dp.transport);
-	return 0;
+		sockets.fd6 = fds[next++];
+	if (request->sockets.lane == 0)
+		workers_close_sockets();
+	return workers_set_sockets(request->sockets.lane, sockets);
 }
 
 static int report_peer(const struct request *request)
@@ -163,7 +141,7 @@ static void forget_source(const struct request *request)
 		endpoint_clear_source(endpoint);
 }
 
-static int handle_request(const struct request *request, int fds[2])
+static int handle_request(const struct request *request)
 {
 	const struct ack ack = {REQUEST_SYNC};
 	struct allowedips *table = transport_allowedips(dp.transport);
@@ -196,8 +174,7 @@ static int handle_request(const struct request *request, int fds[2])
 	case REQUEST_CLEAR_ALLOWED_IPS:
 		allowedips_remove_peer(table, request->peer_id);
 		return 0;
-	case REQUEST_SET_SOCKETS:
-		return set_sockets(request, fds);
+	case REQUEST_SET_SOCKETS: /* the rest of it */
 	case REQUEST_FORGET_SOURCES:
 		transport_forget_sources(dp.transport);
 		return 0;
@@ -240,95 +217,38 @@ static void serve_monitor(void)
 			return;
 		if (request.type == REQUEST_REMOVE_PEER)
 			serve_engine();
-		r = request_is_valid(&request, fds) ? handle_request(&request, fds) : -EPROTO;
+		r = request_is_valid(&request, fds) ? 0 : -EPROTO;
+		if (r == 0 && request.type == REQUEST_SET_SOCKETS)
+			r = set_sockets(&request, fds); /* waits for other workers */
+		if (r == 0) {
+			transport_lock(dp.transport);
+			r = handle_request(&request);
+			transport_unlock(dp.transport);
+		}
 		if (r < 0)
 			role_fail("request", r);
 	}
 }
 
-/* --- packets --------------------------------------------------------- */
-
-/* Both return whether there may be more: an empty queue is not asked again before poll. */
-static bool pump_tun(void)
-{
-	bool full;
-	int r = tun_read(&dp.tun, dp.reader, &dp.batch);
-
-	if (r == -EBADFD)
-		_exit(ROLE_INTERFACE_GONE);
-	if (r < 0 && r != -ENOMEM && r != -ENOBUFS)
-		role_fail("TUN device", r);
-	full = dp.batch.num == BATCH_MAX || tun_reader_has_more(dp.reader);
-	if (dp.batch.num)
-		transport_encrypt(dp.transport, &dp.batch, clock_boottime_ns());
-	return full;
-}
-
-static bool pump_socket(int fd)
-{
-	do {
-		int r = udp_receive(dp.receiver, fd, &dp.batch);
-
-		if (r < 0)
-			role_fail("socket", r);
-		if (dp.batch.num)
-			transport_decrypt(dp.transport, &dp.batch, clock_boottime_ns());
-	} while (udp_receiver_has_more(dp.receiver));
-	return udp_receiver_was_full(dp.receiver);
-}
-
-static noreturn void run(void)
-{
-	struct pollfd fds[] = {{.fd = DATAPATH_FD_MONITOR, .events = POLLIN},
-		{.fd = DATAPATH_FD_ENGINE, .events = POLLIN}, {.fd = dp.tun.fd, .events = POLLIN},
-		{.fd = -1, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
-
-	for (;;) {
-		bool tun, ipv4, ipv6;
-
-		fds[3].fd = dp.udp.fd4;
-		fds[4].fd = dp.udp.fd6;
-		if (poll(fds, ARRAY_SIZE(fds), tun_reader_has_more(dp.reader) ? 0 : -1) < 0 &&
-			errno != EINTR)
-			role_fail("poll", -errno);
-		if (fds[0].revents)
-			serve_monitor();
-		if (fds[1].revents)
-			serve_engine();
-		tun = fds[2].revents || tun_reader_has_more(dp.reader);
-		ipv4 = fds[3].revents && fds[3].fd == dp.udp.fd4;
-		ipv6 = fds[4].revents && fds[4].fd == dp.udp.fd6;
-		/* in turns while there is work, but the neighbours are not forgotten */
-		for (int i = 0; i < MAX_ROUNDS && (tun || ipv4 || ipv6); i++) {
-			tun = tun && pump_tun();
-			ipv4 = ipv4 && pump_socket(dp.udp.fd4);
-			ipv6 = ipv6 && pump_socket(dp.udp.fd6);
-		}
-	}
-}
+/* --- run ------------------------------------------------------------- */
 
 void datapath_main(const char *ifname)
 {
-	const struct transport_ops ops = {
-		.send = send_datagrams, .deliver = deliver_packets, .emit = emit};
-	char name[IFNAMSIZ];
-	int r;
+	struct transport_ops ops = {.emit = emit};
+	int queues[MAX_WORKERS];
+	unsigned num = 0;
 
 	(void)ifname;
-	dp.tun.fd = DATAPATH_FD_TUN;
-	dp.udp = (struct udp_pair){.fd4 = -1, .fd6 = -1};
-	r = tun_adopt(DATAPATH_FD_TUN, name, &dp.tun.vnet_hdr, &dp.tun.features);
-	if (r < 0)
-		role_fail("TUN device", r);
+	/* there are as many as the monitor gave us, and nothing behind them */
+	while (num < MAX_WORKERS && fcntl(DATAPATH_FD_TUN + (int)num, F_GETFD) >= 0) {
+		queues[num] = DATAPATH_FD_TUN + (int)num;
+		num++;
+	}
 	dp.page = status_map(DATAPATH_FD_STATUS);
-	dp.reader = tun_reader_new();
-	dp.receiver = udp_receiver_new();
-	if (!dp.page || !dp.reader || !dp.receiver)
+	if (!dp.page || !num)
 		role_fail("cannot start", -ENOMEM);
 	roles_init_crypto();
-	dp.transport = transport_new(&ops, dp.page);
-	if (!dp.transport)
-		role_fail("cannot start", -ENOMEM);
+	dp.transport = workers_new(queues, num, &ops, dp.page);
 	roles_enter_sandbox(ROLE_DATAPATH);
-	run();
+	workers_run(serve_monitor, serve_engine);
 }

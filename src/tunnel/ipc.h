@@ -64,7 +64,7 @@ enum request_type {
 	REQUEST_ADD_ALLOWED_IP,	   /* peer_id, prefix */
 	REQUEST_REMOVE_ALLOWED_IP, /* peer_id, prefix */
 	REQUEST_CLEAR_ALLOWED_IPS, /* peer_id */
-	REQUEST_SET_SOCKETS,	   /* sockets, and as many descriptors, IPv4 first */
+	REQUEST_SET_SOCKETS,	   /* sockets, and as many descriptors, IPv4 first; for each lane */
 	REQUEST_FORGET_SOURCES,
 	REQUEST_FORGET_SOURCE, /* peer_id, endpoint: if that is what it still has */
 	REQUEST_GET_PEER,      /* peer_id, cursor (0 at first) -> struct report */
@@ -84,6 +84,8 @@ struct request {
 		struct {
 			uint32_t has_ipv4;
 			uint32_t has_ipv6;
+			uint32_t
+				lane; /* tunnel/worker.h; the first one first: it ends all before */
 		} sockets;
 		uint32_t keepalive_s;
 		uint32_t cursor;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,8 @@ enum {
 
 struct monitor {
 	const char *ifname;
-	int tun_fd, signal_fd;
+	int tun_fds[MAX_WORKERS], signal_fd; /* the queues of the TUN device */
+	unsigned num_queues;
 	pid_t pids[ROLE_NUM];
 	struct neighbours neighbours;
 	struct link_monitor *link;
@@ -74,7 +76,8 @@ static noreturn void end(int status)
 	close(monitor.neighbours.vault);
 	close(monitor.neighbours.engine);
 	close(monitor.neighbours.datapath);
-	close(monitor.tun_fd);
+	for (unsigned i = 0; i < monitor.num_queues; i++)
+		close(monitor.tun_fds[i]);
 	while (waitpid(-1, NULL, WNOHANG) >= 0 && clock_ns(CLOCK_MONOTONIC) < until_ns)
 		poll(NULL, 0, 5);
 	exit(status);
@@ -157,6 +160,23 @@ static int fd_from_environment(const char *name)
 	return text && *text ? (int)strtol(text, NULL, 10) : -1;
 }
 
+/* One queue for each core there is for us. */
+static void open_queues(void)
+{
+	unsigned wanted = MAX_WORKERS;
+	cpu_set_t cores;
+
+	if (sched_getaffinity(0, sizeof(cores), &cores) == 0 && CPU_COUNT(&cores) < MAX_WORKERS)
+		wanted = (unsigned)CPU_COUNT(&cores);
+	while (monitor.num_queues < wanted) {
+		int fd = tun_add_queue(monitor.ifname);
+
+		if (fd < 0)
+			break; /* not in this kernel: one worker does it */
+		monitor.tun_fds[monitor.num_queues++] = fd;
+	}
+}
+
 static void open_tun(void)
 {
 	int fd = fd_from_environment(ROLES_ENV_TUN_FD);
@@ -165,12 +185,13 @@ static void open_tun(void)
 	bool vnet_hdr;
 
 	if (fd < 0) {
-		monitor.tun_fd = tun_create(monitor.ifname, &features);
-		if (monitor.tun_fd == -EBUSY)
+		fd = tun_create(monitor.ifname, &features);
+		if (fd == -EBUSY)
 			fail("a tunnel of this name is running already, or another interface has "
 			     "it",
 				-EBUSY);
-		must(monitor.tun_fd, "cannot create the interface");
+		monitor.tun_fds[monitor.num_queues++] = must(fd, "cannot create the interface");
+		open_queues();
 		log_debug("offloads the kernel grants: TSO %s, USO %s", features.tso ? "yes" : "no",
 			features.uso ? "yes" : "no");
 		return;
@@ -178,7 +199,7 @@ static void open_tun(void)
 	must(tun_adopt(fd, name, &vnet_hdr, &features), ROLES_ENV_TUN_FD " is not a TUN device");
 	if (strcmp(name, monitor.ifname) != 0)
 		fail(ROLES_ENV_TUN_FD " belongs to another interface", -EINVAL);
-	monitor.tun_fd = fd;
+	monitor.tun_fds[monitor.num_queues++] = fd;
 }
 
 static void start_role(enum tunnel_role role, const int *fds, unsigned num_fds)
@@ -203,14 +224,16 @@ static void start_roles(void)
 	int vault[2], engine[2], datapath[2], engine_vault[2], engine_datapath[2];
 	int *const pairs[] = {vault, engine, datapath, engine_vault, engine_datapath};
 	int status_fd = must(status_create(), "status page");
+	int datapath_fds[ROLE_MAX_FDS];
 
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
 		must(ipc_pair(pairs[i]), "socketpair");
 	start_role(ROLE_VAULT, (int[]){vault[1], engine_vault[0]}, 2);
 	start_role(
 		ROLE_ENGINE, (int[]){engine[1], engine_vault[1], engine_datapath[0], status_fd}, 4);
-	start_role(ROLE_DATAPATH,
-		(int[]){datapath[1], engine_datapath[1], status_fd, monitor.tun_fd}, 4);
+	memcpy(datapath_fds, (int[]){datapath[1], engine_datapath[1], status_fd}, 3 * sizeof(int));
+	memcpy(datapath_fds + 3, monitor.tun_fds, monitor.num_queues * sizeof(int));
+	start_role(ROLE_DATAPATH, datapath_fds, 3 + monitor.num_queues);
 	close(vault[1]);
 	close(engine[1]);
 	close(datapath[1]);
@@ -262,7 +285,8 @@ static void start(const char *ifname)
 	if (link_refuse_link_local(monitor.link) < 0)
 		log_debug("the kernel may give the interface a link-local address");
 	must(link_set_mtu(monitor.link, DEFAULT_MTU), "cannot set the MTU");
-	monitor.settings = settings_new(&monitor.neighbours, monitor.page, monitor.link);
+	monitor.settings =
+		settings_new(&monitor.neighbours, monitor.page, monitor.link, monitor.num_queues);
 	if (!monitor.settings)
 		fail("cannot start", -ENOMEM);
 }

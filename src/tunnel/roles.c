@@ -5,13 +5,16 @@
 #include "tunnel/roles.h"
 
 #include <linux/capability.h>
+#include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 
 #include "crypto/aead.h"
 #include "privsep/memory.h"
 #include "tunnel/ipc.h"
 #include "tunnel/uapi.h"
+#include "tunnel/worker.h"
 
 /* Newer architectures have only the call with a directory. */
 #ifdef __NR_unlink
@@ -33,8 +36,13 @@ static const struct sandbox_exception monitor_exceptions[] = {{SCMP_SYS(socket),
 
 static const int engine_calls[] = {SCMP_SYS(timerfd_settime)};
 
-static const int datapath_calls[] = {
-	SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(close)};
+/* getrusage tells a worker whether it has its core to itself; the ioctl opens a TUN queue to
+ * packets.
+ */
+static const int datapath_calls[] = {SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(recvmmsg),
+	SCMP_SYS(sendmmsg), SCMP_SYS(close), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl),
+	SCMP_SYS(getrusage)};
+static const struct sandbox_exception datapath_exceptions[] = {{SCMP_SYS(ioctl), 1, TUNSETQUEUE}};
 
 const struct role tunnel_roles[ROLE_NUM] = {
 	[ROLE_MONITOR] =
@@ -42,7 +50,7 @@ const struct role tunnel_roles[ROLE_NUM] = {
 			.name = "monitor",
 			.main = monitor_main,
 			.handles_signals = true,
-			.variables = {ROLES_ENV_TUN_FD, ROLES_ENV_UAPI_FD},
+			.variables = {ROLES_ENV_TUN_FD, ROLES_ENV_UAPI_FD, ROLES_ENV_ENGAGE},
 			.sandbox = {.keeps_user = true,
 				.capabilities = UINT32_C(1) << CAP_NET_ADMIN,
 				.removable_dir = UAPI_DIR,
@@ -57,7 +65,12 @@ const struct role tunnel_roles[ROLE_NUM] = {
 		.sandbox = {.calls = engine_calls, .num_calls = ARRAY_SIZE(engine_calls)}},
 	[ROLE_DATAPATH] = {.name = "datapath",
 		.main = datapath_main,
-		.sandbox = {.calls = datapath_calls, .num_calls = ARRAY_SIZE(datapath_calls)}},
+		.variables = {ROLES_ENV_ENGAGE},
+		.sandbox = {.start_threads = workers_start,
+			.calls = datapath_calls,
+			.num_calls = ARRAY_SIZE(datapath_calls),
+			.exceptions = datapath_exceptions,
+			.num_exceptions = ARRAY_SIZE(datapath_exceptions)}},
 };
 
 void roles_init_crypto(void)

@@ -27,8 +27,12 @@ enum {
 	DATAPATH_FD_MONITOR = ROLE_FIRST_FD,
 	DATAPATH_FD_ENGINE,
 	DATAPATH_FD_STATUS,
-	DATAPATH_FD_TUN,
+	DATAPATH_FD_TUN, /* and the other queues, up to MAX_WORKERS */
 };
+enum { MAX_WORKERS = 8 };
+
+/* "always": the datapath engages its workers as soon as they have packets. For tests. */
+#define ROLES_ENV_ENGAGE "ADIT_ENGAGE"
 
 /* The exit status by which the datapath says that the TUN device was deleted. */
 enum { ROLE_INTERFACE_GONE = 3 };

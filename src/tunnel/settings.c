@@ -14,6 +14,7 @@
 #include "base/siphash.h"
 #include "net/udp.h"
 #include "tunnel/ipc.h"
+#include "tunnel/roles.h"
 
 enum {
 	MAX_ALLOWED_IPS = 1 << 24, /* of one peer; no request could have set more */
@@ -31,7 +32,8 @@ struct settings {
 	const struct status_page *page; /* borrowed */
 	struct link_monitor *link;	/* borrowed */
 	struct link_state state;
-	struct udp_pair sockets;
+	struct udp_pair sockets[MAX_WORKERS];
+	unsigned num_lanes; /* each has a pair */
 	uint16_t listen_port;
 	uint32_t fwmark;
 	uint8_t public_key[KEY_LEN]; /* all zero: no private key */
@@ -43,8 +45,8 @@ struct settings {
 	uint32_t num_free_ids;
 };
 
-struct settings *settings_new(
-	struct neighbours *neighbours, const struct status_page *page, struct link_monitor *link)
+struct settings *settings_new(struct neighbours *neighbours, const struct status_page *page,
+	struct link_monitor *link, unsigned num_lanes)
 {
 	struct settings *s = calloc(1, sizeof(*s));
 
@@ -53,7 +55,9 @@ struct settings *settings_new(
 	s->neighbours = neighbours;
 	s->page = page;
 	s->link = link;
-	s->sockets = (struct udp_pair){.fd4 = -1, .fd6 = -1};
+	s->num_lanes = num_lanes;
+	for (unsigned i = 0; i < num_lanes; i++)
+		s->sockets[i] = (struct udp_pair){.fd4 = -1, .fd6 = -1};
 	s->peers = calloc(MAX_PEERS, sizeof(*s->peers));
 	s->free_ids = calloc(MAX_PEERS, sizeof(*s->free_ids));
 	if (!s->peers || !s->free_ids ||
@@ -64,11 +68,17 @@ struct settings *settings_new(
 	return s;
 }
 
+static void close_sockets(struct settings *s)
+{
+	for (unsigned i = 0; i < s->num_lanes; i++)
+		udp_close(&s->sockets[i]);
+}
+
 void settings_free(struct settings *s)
 {
 	if (!s)
 		return;
-	udp_close(&s->sockets);
+	close_sockets(s);
 	map_deinit(&s->by_key);
 	free(s->peers);
 	free(s->free_ids);
@@ -79,33 +89,50 @@ void settings_free(struct settings *s)
 
 static void hand_over_sockets(struct settings *s)
 {
-	struct request request = {.type = REQUEST_SET_SOCKETS};
-	size_t num = 0;
-	int fds[2];
+	for (unsigned i = 0; i < s->num_lanes; i++) {
+		const struct udp_pair *pair = &s->sockets[i];
+		struct request request = {.type = REQUEST_SET_SOCKETS,
+			.sockets = {
+				.has_ipv4 = pair->fd4 >= 0, .has_ipv6 = pair->fd6 >= 0, .lane = i}};
+		size_t num = 0;
+		int fds[2];
 
-	if (s->sockets.fd4 >= 0)
-		fds[num++] = s->sockets.fd4;
-	if (s->sockets.fd6 >= 0)
-		fds[num++] = s->sockets.fd6;
-	request.sockets.has_ipv4 = s->sockets.fd4 >= 0;
-	request.sockets.has_ipv6 = s->sockets.fd6 >= 0;
-	/* waits: whoever wants the port next must find it free */
-	neighbours_hand_over(s->neighbours, &request, fds, num);
+		if (pair->fd4 >= 0)
+			fds[num++] = pair->fd4;
+		if (pair->fd6 >= 0)
+			fds[num++] = pair->fd6;
+		/* waits: whoever wants the port next must find it free */
+		neighbours_hand_over(s->neighbours, &request, fds, num);
+	}
 }
 
 static int open_sockets(struct settings *s, uint16_t port, uint32_t fwmark)
 {
-	struct udp_pair sockets;
-	int r = udp_open(&sockets, &port, fwmark);
+	struct udp_pair pairs[MAX_WORKERS];
+	int r = udp_open(&pairs[0], &port, fwmark);
 
+	for (unsigned i = 1; i < s->num_lanes && r == 0; i++) {
+		r = udp_open_more(&pairs[i], &pairs[0], port, fwmark);
+		for (unsigned k = 0; k < i && r < 0; k++)
+			udp_close(&pairs[k]);
+	}
 	if (r < 0)
 		return r;
-	udp_close(&s->sockets);
-	s->sockets = sockets;
+	close_sockets(s);
+	memcpy(s->sockets, pairs, s->num_lanes * sizeof(pairs[0]));
 	s->listen_port = port;
 	s->fwmark = fwmark;
 	hand_over_sockets(s);
 	return 0;
+}
+
+static int set_mark(struct settings *s, uint32_t fwmark)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < s->num_lanes && r == 0; i++)
+		r = udp_set_mark(&s->sockets[i], fwmark);
+	return r;
 }
 
 /* Port and mark: the part of a request that can fail for reasons outside. */
@@ -120,7 +147,7 @@ static int apply_sockets(struct settings *s, const struct config *config)
 	if (s->state.up && port != s->listen_port)
 		return open_sockets(s, port, fwmark);
 	if (fwmark != s->fwmark) {
-		r = s->state.up ? udp_set_mark(&s->sockets, fwmark) : 0;
+		r = s->state.up ? set_mark(s, fwmark) : 0;
 		if (r < 0)
 			return r;
 		neighbours_tell(s->neighbours, s->neighbours->datapath, &forget);
@@ -442,7 +469,7 @@ void settings_set_link(struct settings *s, struct link_state state)
 	s->state = state;
 	announce_link(s);
 	if (before.up && !state.up) {
-		udp_close(&s->sockets);
+		close_sockets(s);
 		hand_over_sockets(s);
 	}
 }

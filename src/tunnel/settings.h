@@ -14,10 +14,10 @@
 
 struct settings;
 
-/* Settings without keys and peers, interface down. neighbours, page and link are borrowed. NULL:
- * out of memory. */
-struct settings *settings_new(
-	struct neighbours *neighbours, const struct status_page *page, struct link_monitor *link);
+/* Settings without keys and peers, interface down, for a datapath of so many lanes (worker.h).
+ * neighbours, page and link are borrowed. NULL: out of memory. */
+struct settings *settings_new(struct neighbours *neighbours, const struct status_page *page,
+	struct link_monitor *link, unsigned num_lanes);
 void settings_free(struct settings *settings);
 
 /* Apply a complete set request. What can fail comes first: returns 0, or a negative errno with

@@ -36,6 +36,9 @@ class Role:
         lines = self.proc("status").read_text().splitlines()
         return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
+    def threads(self):
+        return [Role(f"{self.pid}/task/{thread.name}") for thread in self.proc("task").iterdir()]
+
     def switches(self):
         """How often it has been scheduled away: waking up costs at least one."""
         status = self.status()

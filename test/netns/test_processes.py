@@ -43,12 +43,25 @@ def running(host):
     return Running(host, new_name())
 
 
-def configure(running):
+def workers():
+    """How many the datapath has: one a core, up to 8."""
+    return min(len(os.sched_getaffinity(0)), 8)
+
+
+def datapath_kinds(num, open):
+    """Its descriptors: two neighbours, and for each worker a queue, two sockets and what it waits
+    with."""
+    return {"socket": 2 + (2 * num if open else 0), "/dev/net/tun": num,
+            "anon_inode:[eventfd]": num, "anon_inode:[eventpoll]": num}
+
+
+def configure(running, num_workers=None):
     """A key, a port and a peer; up."""
     running.host.run("wg", "set", running.ifname, "listen-port", 0, "private-key", "/dev/stdin",
                      "peer", key(), "allowed-ips", "0.0.0.0/0", input=key())
     running.host.run("ip", "link", "set", running.ifname, "up")
-    wait_until(lambda: running.datapath.kinds()["socket"] == 4, 2, "the UDP sockets are open")
+    kinds = datapath_kinds(num_workers or workers(), open=True)
+    wait_until(lambda: running.datapath.kinds() == kinds, 2, "the UDP sockets are open")
 
 
 # --- what each process may and holds -------------------------------------------------------------
@@ -71,9 +84,13 @@ def test_a_role_has_given_up_its_rights(running, name):
     caps = CAP_NET_ADMIN if name == "monitor" else 0
     assert {key: int(status[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {
         "CapInh": 0, "CapPrm": caps, "CapEff": caps, "CapAmb": 0}
-    assert status["NoNewPrivs"] == "1"
-    assert status["Seccomp"] == "2"
-    assert status["Threads"] == "1"
+    threads = running.roles[name].threads()
+    assert len(threads) == (workers() if name == "datapath" else 1)
+    for thread in map(Role.status, threads):
+        for key in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd", "Uid", "Gid", "Groups"):
+            assert thread[key] == status[key]
+        assert thread["NoNewPrivs"] == "1"
+        assert thread["Seccomp"] == "2"
     limits = running.roles[name].proc("limits").read_text()
     assert re.search(r"Max core file size +0 +0 ", limits)
     if name == "monitor":
@@ -100,9 +117,8 @@ def test_a_role_has_its_descriptors_and_no_others(running):
     assert running.vault.kinds() == {"socket": 2}
     assert set(running.vault.descriptors()) == {0, 1, 2, 3, 4}
     assert running.engine.kinds() == {"socket": 3, "anon_inode:[timerfd]": 2}
-    assert running.datapath.kinds() == {"socket": 4, "/dev/net/tun": 1}
     running.host.run("ip", "link", "set", running.ifname, "down")
-    wait_until(lambda: running.datapath.kinds() == {"socket": 2, "/dev/net/tun": 1}, 2,
+    wait_until(lambda: running.datapath.kinds() == datapath_kinds(workers(), open=False), 2,
                "the UDP sockets are closed")
     for name in CHILDREN:
         mapped = running.roles[name].proc("maps").read_text()
@@ -457,8 +473,7 @@ def test_descriptors_may_be_handed_down(host, words):
     running = Running(host, name, [
         "/usr/bin/python3", "-c", HAND_DOWN, name, SOCKETS / f"{name}.sock", *adit_command(),
         *words, name])
-    configure(running)
-    assert running.datapath.kinds() == {"socket": 4, "/dev/net/tun": 1}
+    configure(running, 1)  # there is but one queue
     assert running.vault.descriptors()[0] == "/dev/null"
     assert running.monitor.descriptors()[0] == "/dev/null"
     running.process.stop()

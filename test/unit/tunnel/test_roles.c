@@ -359,10 +359,11 @@ static void datapath_ends_on_nonsense(void **state)
 		{.type = REQUEST_ADD_ALLOWED_IP, .prefix = {.family = AF_INET, .cidr = 33}},
 		{.type = REQUEST_REMOVE_ALLOWED_IP, .prefix = {.family = AF_INET6, .cidr = 129}},
 		{.type = REQUEST_REMOVE_ALLOWED_IP, .prefix = {.family = 0}},
-		{.type = REQUEST_SET_SOCKETS, .sockets = {1, 0}},
-		{.type = REQUEST_SET_SOCKETS, .sockets = {1, 1}},
+		{.type = REQUEST_SET_SOCKETS, .sockets = {.has_ipv4 = 1}},
+		{.type = REQUEST_SET_SOCKETS, .sockets = {.has_ipv4 = 1, .has_ipv6 = 1}},
+		{.type = REQUEST_SET_SOCKETS, .sockets = {.lane = 1}}, /* it has one TUN queue */
 	};
-	const struct request sockets = {.type = REQUEST_SET_SOCKETS, .sockets = {1, 0}};
+	const struct request sockets = {.type = REQUEST_SET_SOCKETS, .sockets = {.has_ipv4 = 1}};
 	struct subject s;
 
 	(void)state;
