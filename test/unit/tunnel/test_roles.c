@@ -348,11 +348,8 @@ static void datapath_ends_on_nonsense(void **state)
 		{.type = CONTROL_INSTALL_KEYPAIR, .keypair.endpoint.family = AF_UNIX},
 	};
 	static const struct request requests[] = {
-		{.type = 0},
-		{.type = REQUEST_SET_KEEPALIVE},
-		{.type = REQUEST_GET_PEER + 1},
-		{.type = UINT32_MAX},
-		{.type = REQUEST_ADD_PEER, .peer_id = MAX_PEERS},
+		{.type = 0}, {.type = REQUEST_SET_KEEPALIVE}, {.type = REQUEST_GET_PEER + 1},
+		{.type = UINT32_MAX}, {.type = REQUEST_ADD_PEER, .peer_id = MAX_PEERS},
 		{.type = REQUEST_GET_PEER, .peer_id = UINT32_MAX},
 		{.type = REQUEST_SET_ENDPOINT, .endpoint.family = AF_UNIX},
 		{.type = REQUEST_ADD_ALLOWED_IP, .prefix = {.family = AF_INET, .cidr = 8}},
