@@ -6,15 +6,18 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "net/tun.h"
+#include "tunnel/moderation.h"
 
 enum {
 	MAX_ROUNDS = 4,
@@ -55,6 +58,9 @@ struct worker {
 	int wake_fd;		  /* an eventfd: look at the flags */
 	_Atomic bool is_engaged;  /* the lane is its own; set by the first, cleared by itself */
 	_Atomic bool is_recalled; /* it has to give it back */
+
+	struct moderation moderation;
+	unsigned turn_packets; /* of the turn under way */
 
 	/* the load since window_ns */
 	uint64_t now_ns, window_ns, window_cpu_ns;
@@ -117,6 +123,7 @@ static bool pump_tun(struct worker *w, unsigned lane)
 		role_fail("TUN device", r);
 	full = w->batch.num == BATCH_MAX || tun_reader_has_more(w->reader);
 	w->packets[0][lane] += w->batch.num;
+	w->turn_packets += w->batch.num;
 	w->now_ns = clock_boottime_ns();
 	if (w->batch.num)
 		transport_encrypt(w->transport, &w->batch, w->now_ns);
@@ -131,6 +138,7 @@ static bool pump_socket(struct worker *w, unsigned lane, int fd)
 		if (r < 0)
 			role_fail("socket", r);
 		w->packets[1][lane] += w->batch.num;
+		w->turn_packets += w->batch.num;
 		w->now_ns = clock_boottime_ns();
 		if (w->batch.num)
 			transport_decrypt(w->transport, &w->batch, w->now_ns);
@@ -184,8 +192,10 @@ static bool wait_until_ready(struct worker *w, int timeout_ms)
 /* In turns while there is work, but the neighbours are not forgotten. */
 static void process_packets(struct worker *w)
 {
+	const uint64_t woken_ns = clock_boottime_ns();
 	bool any = true;
 
+	w->turn_packets = 0;
 	for (unsigned round = 0; round < MAX_ROUNDS && any; round++) {
 		any = false;
 		for (unsigned i = 0; i < workers.num * NUM_LANE_SOURCES; i++) {
@@ -196,6 +206,9 @@ static void process_packets(struct worker *w)
 			any = any || *ready;
 		}
 	}
+	if (w->turn_packets && moderation_wants_pause(&w->moderation, w->turn_packets, woken_ns,
+				       clock_boottime_ns()))
+		(void)ppoll(NULL, 0, &(struct timespec){0, MODERATION_PAUSE_NS}, NULL);
 }
 
 /* --- load ------------------------------------------------------------ */
@@ -473,6 +486,7 @@ struct transport *workers_new(
 
 	if (r < 0)
 		role_fail("TUN device", r);
+	(void)prctl(PR_SET_TIMERSLACK, 1UL); /* pauses are short; threads inherit it */
 	workers.num = num;
 	workers.num_queues = 1;
 	workers.page = page;
