@@ -130,7 +130,8 @@ static int report_peer(const struct request *request)
 	report.endpoint = *endpoint;
 	report.num_prefixes = (uint32_t)allowedips_list(transport_allowedips(dp.transport),
 		request->peer_id, &report.cursor, report.prefixes, REPORT_PREFIXES);
-	return ipc_send(DATAPATH_FD_MONITOR, &report, sizeof(report));
+	ipc_tell(DATAPATH_FD_MONITOR, &report, sizeof(report), "monitor");
+	return 0;
 }
 
 static void forget_source(const struct request *request)
@@ -150,7 +151,8 @@ static int handle_request(const struct request *request)
 	switch ((enum request_type)request->type) {
 	case REQUEST_SYNC:
 		memory_rest();
-		return ipc_send(DATAPATH_FD_MONITOR, &ack, sizeof(ack));
+		ipc_tell(DATAPATH_FD_MONITOR, &ack, sizeof(ack), "monitor");
+		return 0;
 	case REQUEST_SET_PUBLIC_KEY:
 		transport_set_public_key(dp.transport, request->key);
 		return 0;
