@@ -414,6 +414,8 @@ static void serve_lane(struct worker *w)
 	(void)window_end(w, &percent, &preempted); /* begins one */
 	w->num_quiet = 0;
 	while (wait_until_ready(w, IDLE_MS)) {
+		if (w->ready[0][SOURCE_WAKE])
+			sleep_until_woken(w); /* or it would stay ready */
 		process_packets(w);
 		if (atomic_load(&w->is_recalled) || !is_needed(w))
 			break;
