@@ -51,6 +51,7 @@ struct worker {
 	struct transport_worker *transport;
 	struct tun tun; /* its fd is that of the lane being read or written */
 	struct tun_reader *reader;
+	unsigned reader_lane; /* whose packet the reader has more of, if it has */
 	struct udp_receiver *receiver;
 	struct batch batch;
 	int epoll_fd;
@@ -122,6 +123,7 @@ static bool pump_tun(struct worker *w, unsigned lane)
 	if (r < 0 && r != -ENOMEM && r != -ENOBUFS)
 		role_fail("TUN device", r);
 	full = w->batch.num == BATCH_MAX || tun_reader_has_more(w->reader);
+	w->reader_lane = lane;
 	w->packets[0][lane] += w->batch.num;
 	w->turn_packets += w->batch.num;
 	w->now_ns = clock_boottime_ns();
@@ -185,7 +187,7 @@ static bool wait_until_ready(struct worker *w, int timeout_ms)
 	for (int i = 0; i < n; i++)
 		w->ready[events[i].data.u32 / NUM_SOURCES][events[i].data.u32 % NUM_SOURCES] = true;
 	if (has_more)
-		w->ready[w->number][SOURCE_TUN] = true;
+		w->ready[w->reader_lane][SOURCE_TUN] = true;
 	return n != 0 || has_more;
 }
 
