@@ -280,18 +280,23 @@ static void take_back(void)
 	}
 }
 
-/* All lanes back to the first worker: at once, or as the others come to it. */
-static void recall(bool wait)
+/* All lanes back to the first worker: at once, or as the others come to it. Returns whether there
+ * were any. */
+static bool recall(bool wait)
 {
+	bool any = false;
+
 	for (unsigned i = 1; i < workers.num; i++) {
 		if (!atomic_load(&workers.all[i].is_engaged))
 			continue;
+		any = true;
 		atomic_store(&workers.all[i].is_recalled, true);
 		wake(&workers.all[i]);
 		while (wait && atomic_load(&workers.all[i].is_engaged))
 			sleep_until_woken(&workers.all[0]);
 	}
 	take_back();
+	return any;
 }
 
 /* The lane that had the most packets of those with a share in all of one direction which leaves the
@@ -346,8 +351,8 @@ static void consider_load(struct worker *w)
 	if (!workers.always) {
 		if (!window_end(w, &percent, &preempted))
 			return;
-		if (preempted > MAX_PREEMPTED)
-			recall(false);
+		if (preempted > MAX_PREEMPTED && recall(false))
+			atomic_store(&workers.engage_after_ns, w->now_ns + CONTENDED_NS);
 		w->num_busy =
 			percent >= BUSY_PERCENT && preempted <= MAX_PREEMPTED ? w->num_busy + 1 : 0;
 		saturated = w->num_busy >= BUSY_WINDOWS &&
