@@ -8,6 +8,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -79,9 +80,10 @@ static struct {
 	bool is_firsts[MAX_WORKERS]; /* the first worker waits for it; only that looks here */
 	struct status_page *page;
 	bool is_spread;
-	unsigned num_queues; /* of the TUN device that get packets */
-	bool always;	     /* ROLES_ENV_ENGAGE */
-	pthread_barrier_t started;
+	unsigned num_queues;  /* of the TUN device that get packets */
+	bool always;	      /* ROLES_ENV_ENGAGE */
+	unsigned num_threads; /* the first worker's is one of them */
+	sem_t started;
 	_Atomic uint64_t engage_after_ns;
 } workers;
 
@@ -312,7 +314,7 @@ static unsigned find_lane(const struct worker *w)
 
 		for (unsigned lane = 0; lane < workers.num; lane++)
 			total += packets[lane];
-		for (unsigned lane = 1; lane < workers.num; lane++) {
+		for (unsigned lane = 1; lane < workers.num_threads; lane++) {
 			uint32_t rest = total - packets[lane];
 
 			if (packets[lane] > most &&
@@ -437,7 +439,7 @@ static void *worker_main(void *arg)
 	struct worker *w = arg;
 
 	aead_forget(); /* makes the contexts, while that is allowed */
-	pthread_barrier_wait(&workers.started);
+	sem_post(&workers.started);
 	for (;;) {
 		sleep_until_woken(w);
 		if (!atomic_load(&w->is_engaged))
@@ -461,14 +463,15 @@ void workers_start(void)
 	(void)mallopt(M_ARENA_MAX, 1); /* another one would take a system call more */
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	pthread_barrier_init(&workers.started, NULL, workers.num);
-	for (unsigned i = 1; i < workers.num; i++) {
-		int r = pthread_create(&thread, &attributes, worker_main, &workers.all[i]);
-
-		if (r != 0)
-			role_fail("cannot start a thread", -r);
+	sem_init(&workers.started, 0, 0);
+	while (workers.num_threads < workers.num &&
+		pthread_create(
+			&thread, &attributes, worker_main, &workers.all[workers.num_threads]) == 0)
+		workers.num_threads++; /* a limit on threads is no reason to end */
+	for (unsigned i = 1; i < workers.num_threads; i++) {
+		while (sem_wait(&workers.started) < 0)
+			;
 	}
-	pthread_barrier_wait(&workers.started);
 }
 
 static void worker_init(struct worker *w, unsigned number, const struct tun *tun)
@@ -497,7 +500,7 @@ struct transport *workers_new(
 		role_fail("TUN device", r);
 	(void)prctl(PR_SET_TIMERSLACK, 1UL); /* pauses are short; threads inherit it */
 	workers.num = num;
-	workers.num_queues = 1;
+	workers.num_queues = workers.num_threads = 1;
 	workers.page = page;
 	workers.always = when && strcmp(when, "always") == 0;
 	ops->send = send_datagrams;
