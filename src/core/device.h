@@ -58,7 +58,7 @@ MUST_CHECK bool device_expects(const struct device *device, const struct event *
 
 /* Take in up to NOISE_MIXES_MAX EVENT_HANDSHAKE_MESSAGEs together, which costs less than one by
  * one. under_load: they arrive faster than they can be answered; those without a valid cookie get
- * one instead. Returns how many initiations took arithmetic and led to nothing. */
+ * one instead. Returns how many of them took arithmetic and led to nothing. */
 unsigned device_handle_handshakes(struct device *device, const struct event *const *events,
 	unsigned num, bool under_load, struct device_time time);
 

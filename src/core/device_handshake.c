@@ -287,7 +287,7 @@ unsigned device_handle_handshakes(struct device *d, const struct event *const *e
 	bool under_load, struct device_time time)
 {
 	const struct event *initiations[NOISE_MIXES_MAX];
-	unsigned num_initiations = 0, num_futile;
+	unsigned num_initiations = 0, num_futile = 0;
 
 	assert(num <= NOISE_MIXES_MAX);
 	for (unsigned i = 0; i < num; i++) {
@@ -296,14 +296,15 @@ unsigned device_handle_handshakes(struct device *d, const struct event *const *e
 
 		if (drop == DROP_NONE && type == MESSAGE_INITIATION)
 			initiations[num_initiations++] = events[i];
-		else if (drop == DROP_NONE && type == MESSAGE_RESPONSE)
+		else if (drop == DROP_NONE && type == MESSAGE_RESPONSE) {
 			drop = consume_response(d, events[i], time);
-		else if (drop == DROP_NONE)
+			num_futile += drop == DROP_BAD_HANDSHAKE;
+		} else if (drop == DROP_NONE)
 			drop = consume_cookie_reply(d, events[i], time.now_ns);
 		if (drop != DROP_NONE)
 			status_drop(d->page, drop, 1);
 	}
-	num_futile = consume_initiations(d, initiations, num_initiations, time);
+	num_futile += consume_initiations(d, initiations, num_initiations, time);
 	aead_forget();
 	return num_futile;
 }

@@ -20,7 +20,8 @@
 enum { MAX_REQUESTS = 256 };
 
 /* Whoever knows our public key can send handshake messages that cost the engine and us ten times
- * what a packet does. More than this are not passed on. */
+ * what a packet does. More than this are not passed on; of cookie replies as many again, which
+ * carry no mac1: anybody can send them, and must not keep out the others. */
 enum { HANDSHAKES_PER_S = 8000, HANDSHAKES_BURST = 4096 };
 #define HANDSHAKE_COST_NS (SECOND_NS / HANDSHAKES_PER_S)
 
@@ -36,11 +37,13 @@ static struct datapath dp; /* one a process */
 static int try_send_handshake(const struct event *event)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* any worker may come */
-	static struct rate rate;
+	static struct rate rates[2];
+	const bool is_cookie_reply = load_le32(event->message) == MESSAGE_COOKIE_REPLY;
 	bool allowed;
 
 	pthread_mutex_lock(&lock);
-	allowed = rate_allow(&rate, clock_boottime_ns(), HANDSHAKE_COST_NS, HANDSHAKES_BURST);
+	allowed = rate_allow(
+		&rates[is_cookie_reply], clock_boottime_ns(), HANDSHAKE_COST_NS, HANDSHAKES_BURST);
 	pthread_mutex_unlock(&lock);
 	return allowed ? ipc_try_send(DATAPATH_FD_ENGINE, event, sizeof(*event)) : -EAGAIN;
 }

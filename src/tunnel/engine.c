@@ -197,7 +197,8 @@ static void handle_notices(void)
 	memmove(engine.notices, engine.notices + num, engine.num_notices * sizeof(struct event));
 }
 
-/* Initiations that led to nothing: this many in a second are an attack, however short the queue. */
+/* Handshake messages that led to nothing: this many in a second are an attack, however short the
+ * queue. */
 static void count_futile(unsigned num, uint64_t now_ns)
 {
 	if (now_ns >= engine.futile_since_ns + SECOND_NS) {

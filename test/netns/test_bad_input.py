@@ -378,6 +378,19 @@ def test_futile_initiations_are_load_however_short_the_queue(rig):
     time.sleep(1.1)
 
 
+def test_cookie_replies_nobody_asked_for_keep_no_initiation_out(rig):
+    """They need no mac1: whoever sends them need not even know our public key."""
+    sock, endpoint = rig.senders()[0]
+    replies = [of_type(COOKIE_REPLY, 64) for _ in range(12000)]
+    initiations = [with_mac1(of_type(INITIATION, 148), rig.public_key) for _ in range(200)]
+    before = rig.drops()
+    for message in replies + initiations:
+        sock.sendto(message, endpoint)
+    counted = rig.wait_drops(before, len(replies) + len(initiations))
+    assert set(counted) == {"unknown_index", "queue_full", "bad_handshake"}
+    assert counted["bad_handshake"] == len(initiations)
+
+
 @pytest.mark.parametrize("outer", [4, 6], ids=["outer4", "outer6"])
 def test_who_has_a_cookie_is_served_under_load_at_a_bounded_rate(rig, outer):
     """20 a second for an address, 5 at once; a cookie is good for one address and port."""

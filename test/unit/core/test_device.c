@@ -234,6 +234,34 @@ static void test_peers_of_device(void **state)
 	assert_session();
 }
 
+/* What took arithmetic and led to nothing is counted: too much of it means load. */
+static unsigned num_futile(struct node *node, const struct datagram *datagram)
+{
+	struct event event = {.type = EVENT_HANDSHAKE_MESSAGE,
+		.len = (uint16_t)datagram->len,
+		.endpoint = datagram->source};
+	const struct event *events[] = {&event};
+
+	memcpy(event.message, datagram->data, datagram->len);
+	return device_handle_handshakes(node->device, events, 1, false, node_time(node));
+}
+
+static void test_futile_messages_are_counted(void **state)
+{
+	struct datagram good, bad;
+
+	(void)state;
+	pair->hold = true;
+	node_send(a, 1);
+	for (int i = 0; i < 2; i++) { /* an initiation, and the response to it */
+		bad = good = pair_take();
+		bad.data[offsetof(struct message_response, encrypted_nothing)] ^= 1;
+		assert_int_equal(num_futile(bad.to, &bad), 1);
+		assert_int_equal(num_futile(good.to, &good), 0);
+		assert_int_equal(num_futile(good.to, &good), i == 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +278,7 @@ int main(void)
 		pair_test(test_suspend_forgets_sessions),
 		pair_test(test_low_order_peers_stay_silent),
 		pair_test(test_peers_of_device),
+		pair_test(test_futile_messages_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
