@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "base/map.h"
+#include "base/rate.h"
 #include "base/table.h"
 #include "core/inner.h"
 #include "core/keypair.h"
@@ -44,7 +45,7 @@ struct transport_worker {
 	bool is_exclusive;   /* it may change what other workers read */
 	uint64_t now_ns;     /* of the call being served */
 	uint64_t num_forgot; /* keypairs disposed of whose traces this thread has wiped */
-	uint64_t unreachable_credit_ns, unreachable_last_ns;
+	struct rate unreachables;
 	struct batch out, in;
 	struct out_run runs[BATCH_MAX];	 /* of out */
 	unsigned num_runs, num_sealed;	 /* runs in all, and those with nothing left to seal */

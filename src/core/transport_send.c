@@ -182,19 +182,14 @@ static void answer_unreachable(struct transport_worker *w, const struct packet *
 {
 	const uint64_t cost_ns = SECOND_NS / UNREACHABLES_PER_S;
 	uint8_t buffer[PACKET_HEADROOM + 1280];
-	uint64_t credit_ns = w->unreachable_credit_ns + (w->now_ns - w->unreachable_last_ns);
 	size_t len;
 
-	if (credit_ns > UNREACHABLES_BURST * cost_ns)
-		credit_ns = UNREACHABLES_BURST * cost_ns;
-	w->unreachable_last_ns = w->now_ns;
-	w->unreachable_credit_ns = credit_ns;
-	if (credit_ns < cost_ns)
+	if (!rate_has_room(&w->unreachables, w->now_ns, cost_ns, UNREACHABLES_BURST))
 		return;
 	len = inner_unreachable(buffer + PACKET_HEADROOM, packet->data, packet->len);
 	if (len == 0)
 		return;
-	w->unreachable_credit_ns -= cost_ns;
+	rate_spend(&w->unreachables, w->now_ns, cost_ns);
 	transport_push_in(w, buffer + PACKET_HEADROOM, (uint32_t)len);
 	transport_flush_in(w);
 }
