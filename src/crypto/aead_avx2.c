@@ -326,12 +326,9 @@ static VECTOR void poly_sum(struct poly_lanes *lanes)
 {
 	struct poly p[POLY_GROUPS];
 	unsigned groups = lanes->num / POLY_LANES;
-	uint32_t shortest = UINT32_MAX, longest = 0, offset = 0;
+	uint32_t shortest, longest, offset = 0;
 
-	for (unsigned i = 0; i < lanes->num; i++) {
-		shortest = lanes->len[i] < shortest ? lanes->len[i] : shortest;
-		longest = lanes->len[i] > longest ? lanes->len[i] : longest;
-	}
+	poly_lens(lanes, &shortest, &longest);
 	for (unsigned g = 0; g < groups; g++)
 		poly_init(&p[g], lanes->r[0] + g * POLY_LANES, lanes->r[1] + g * POLY_LANES);
 	for (; offset + CHUNK <= shortest; offset += CHUNK) {

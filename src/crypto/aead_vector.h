@@ -45,6 +45,18 @@ struct poly_lanes {
 	uint64_t h[3][VECTOR_LANES_MAX]; /* out: the sum, in limbs of less than 51, 45, 43 bits */
 };
 
+/* Of the strings in the lanes. */
+static inline void poly_lens(
+	const struct poly_lanes *lanes, uint32_t *ret_shortest, uint32_t *ret_longest)
+{
+	*ret_shortest = UINT32_MAX;
+	*ret_longest = 0;
+	for (unsigned i = 0; i < lanes->num; i++) {
+		*ret_shortest = lanes->len[i] < *ret_shortest ? lanes->len[i] : *ret_shortest;
+		*ret_longest = lanes->len[i] > *ret_longest ? lanes->len[i] : *ret_longest;
+	}
+}
+
 struct aead_kernel {
 	const char *name;
 	bool (*is_available)(void);
