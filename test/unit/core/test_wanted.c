@@ -110,6 +110,8 @@ static void test_time_is_up(void **state)
 	assert_new(2);
 	assert_held(1, 1); /* which does not change the deadline */
 	assert_int_equal(wanted.deadline_ns, begin_ns + WANTED_TIME_NS);
+	wanted_set_deadline(&wanted);
+	assert_int_equal(wanted.deadline_ns, begin_ns + WANTED_TIME_NS);
 	now_ns = begin_ns + WANTED_TIME_NS - 1;
 	assert_false(wanted_is_overdue(first, now_ns));
 	assert_held(1, 2);
