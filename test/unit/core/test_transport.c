@@ -347,6 +347,13 @@ static void test_refused_packets_are_answered(void **state)
 	give(77); /* what counts more than a refusal */
 	pair_run();
 	assert_delivered(b, 51);
+	refuse(78);
+	give(78); /* which ends it */
+	assert_true(allowedips_remove(transport_allowedips(a->transport),
+		&(struct prefix){.family = AF_INET, .cidr = 32, .addr = {10, 0, 0, 78}},
+		a->peer_id));
+	send_to(78, 52);
+	assert_int_equal(a->num_wanted, 3);
 }
 
 static void test_held_packets_are_given_up(void **state)
