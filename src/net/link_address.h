@@ -20,7 +20,7 @@ MUST_CHECK int link_remove_address(unsigned ifindex, const struct prefix *addres
 MUST_CHECK int link_set_up(unsigned ifindex);
 
 /* Our address towards the default route, the one others will most likely reach us at: IPv4, else
- * IPv6. Returns 0 or a negative errno (-ENETUNREACH). */
+ * IPv6. Returns 0 or a negative errno: there is no such route. */
 MUST_CHECK int link_default_source(struct prefix *ret_address);
 
 #endif
