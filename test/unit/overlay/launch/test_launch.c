@@ -278,8 +278,9 @@ static void test_default_source(void **state)
 
 	(void)state;
 	assert_true(link_default_source(&found) < 0);
-	assert_int_equal(system("ip link add h4x type dummy && ip link set h4x up && ip addr add "
-				"10.9.8.7/24 dev h4x && ip route add default via 10.9.8.1"),
+	assert_int_equal(system("ip link add h4x type veth peer name h4y && ip link set h4x up && "
+				"ip link set h4y up && ip addr add 10.9.8.7/24 dev h4x && "
+				"ip route add default via 10.9.8.1"),
 		0);
 	assert_int_equal(link_default_source(&found), 0);
 	assert_int_equal(found.family, AF_INET);
