@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The processes of `adit-hub run`. The launcher (run.c) is root: it keeps the two private keys on
+ * disk, starts the tunnel and the roles, and serves the hub as overlay/launch/launch.h says; when
+ * the hub alone dies it is started again, the tunnel goes on. The others are the user "adit", or
+ * "nobody".
+ *
+ *   vault   holds the enrolment key (tunnel/vault.c, as in a tunnel)
+ *   door    the enrolment port (overlay/door/door.h)
+ *   hub     store, APIs, streams; its root directory is that of the database
+ */
+#ifndef ADIT_OVERLAY_HUB_ROLES_H
+#define ADIT_OVERLAY_HUB_ROLES_H
+
+#include <net/if.h>
+
+#include "overlay/wire/link.h"
+#include "privsep/role.h"
+
+/* The hub's descriptors. Its subject (role.h) is the interface's name. */
+enum {
+	HUB_FD_LAUNCHER = ROLE_FIRST_FD, /* first a struct hub_setup comes, then it is launch.h's */
+	HUB_FD_DOOR,			 /* struct door_question, struct door_verdict */
+	HUB_FD_ADMIN,			 /* listening unix socket: the admin API */
+	HUB_FD_API,  /* listening TCP socket, IPv6 and IPv4, bound to the interface: the node API */
+	HUB_FD_UAPI, /* a connection to the tunnel's UAPI socket */
+	HUB_NUM_FDS = HUB_FD_UAPI - ROLE_FIRST_FD + 1,
+};
+
+/* What a hub is told at start. Public keys only. */
+struct hub_setup {
+	char host[JOIN_HOST_MAX + 1]; /* for join links */
+	uint16_t enrol_port, hub_port, api_port;
+	uint8_t enrol_key[KEY_LEN]; /* public, the door's */
+	uint8_t hub_key[KEY_LEN];   /* public, the tunnel's */
+};
+
+/* The database, seen from the hub's root directory. */
+#define HUB_DATABASE "/hub.db"
+
+noreturn void door_main(const char *subject);
+noreturn void hub_main(const char *subject);
+
+#endif
