@@ -275,11 +275,12 @@ static int read_line(struct news_line *line, const json_t *json)
 		      : strcmp(event, "gone") == 0 ? NEWS_GONE
 		      : strcmp(event, "self") == 0 ? NEWS_SELF
 						   : NEWS_OTHER;
+	if (json_is_integer(seq) && json_integer_value(seq) >= 0)
+		line->seq = (uint64_t)json_integer_value(seq);
+	else if (line->event != NEWS_OTHER)
+		return -EBADMSG;
 	if (line->event == NEWS_OTHER)
 		return 0;
-	if (!json_is_integer(seq) || json_integer_value(seq) < 0)
-		return -EBADMSG;
-	line->seq = (uint64_t)json_integer_value(seq);
 	snprintf(line->reason, sizeof(line->reason), "%s", reason ? reason : "");
 	if (line->event == NEWS_PEER)
 		return news_peer_from_json(&line->peer, json_object_get(json, "peer"));
