@@ -21,7 +21,10 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <libmnl/libmnl.h>
 #include <linux/if_tun.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <cmocka.h>
 
 #define TUNNEL "rob-ots.1" /* every kind of character that a name may have */
@@ -398,9 +401,9 @@ static bool carries(int from, int to)
 	return poll(&wait, 1, 250) == 1 && recv(to, buf, sizeof(buf), MSG_DONTWAIT) > 0;
 }
 
-static int accept_one(int port, int ns)
+static int listener_on(int ns, uint16_t port)
 {
-	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
 	int fd;
 
 	enter(ns);
@@ -420,8 +423,8 @@ static void test_removal_cuts_connections(void **state)
 	NEED_ROOT();
 	filter = new_filter(NULL);
 	set_peer(filter, 1, "10.9.0.2", NULL, any, 1);
-	listener = accept_one(40, node_ns);
-	peer_listener = accept_one(40, peer_ns);
+	listener = listener_on(node_ns, 40);
+	peer_listener = listener_on(peer_ns, 40);
 	theirs = dial(peer_ns, SOCK_STREAM, "10.9.0.2", "10.9.0.1", 40, &error);
 	theirs_here = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	ours = dial(node_ns, SOCK_STREAM, "10.9.0.1", "10.9.0.2", 40, &error);
@@ -562,6 +565,57 @@ static void test_flushed(void **state)
 	filter_free(filter);
 }
 
+/* How many elements were added and deleted since this was asked last. */
+static void count_elements(const struct filter *filter, unsigned *ret_added, unsigned *ret_deleted)
+{
+	_Alignas(struct nlmsghdr) char buf[8192];
+	ssize_t len;
+
+	*ret_added = *ret_deleted = 0;
+	while ((len = recv(filter_fd(filter), buf, sizeof(buf), 0)) > 0) {
+		const struct nlmsghdr *message = (const void *)buf;
+		int rest = (int)len;
+
+		for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+			if (message->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM))
+				++*ret_added;
+			if (message->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELSETELEM))
+				++*ret_deleted;
+		}
+	}
+}
+
+static void test_only_what_differs(void **state)
+{
+	static const struct policy_allowance before[] = {
+		{POLICY_TCP, 22, 22}, {POLICY_TCP, 80, 90}, {POLICY_ICMP, 0, 65535}};
+	static const struct policy_allowance after[] = {
+		{POLICY_ICMP, 0, 65535}, {POLICY_TCP, 80, 91}, {POLICY_TCP, 22, 22}};
+	struct filter *filter;
+	unsigned added, deleted;
+
+	(void)state;
+	NEED_ROOT();
+	filter = new_filter(NULL);
+	set_peer(filter, 1, "10.9.0.3", "fd09::3", before, ARRAY_SIZE(before));
+	set_peer(filter, 2, "10.9.0.2", "fd09::2", before, ARRAY_SIZE(before));
+	count_elements(filter, &added, &deleted);
+	assert_int_equal(added, 12);
+	set_peer(filter, 1, "10.9.0.3", "fd09::3", after, ARRAY_SIZE(after));
+	count_elements(filter, &added, &deleted);
+	assert_int_equal(added, 2);
+	assert_int_equal(deleted, 2);
+	set_peer(filter, 3, "10.9.0.3", "fd09::4", after, ARRAY_SIZE(after)); /* in place of 1 */
+	count_elements(filter, &added, &deleted);
+	assert_int_equal(added, 3);
+	assert_int_equal(deleted, 3);
+	assert_int_equal(filter_remove_peer(filter, 3), 0);
+	count_elements(filter, &added, &deleted);
+	assert_int_equal(added, 0);
+	assert_int_equal(deleted, 6);
+	filter_free(filter);
+}
+
 /* What was left over is replaced; what is others' stays. */
 static void test_neighbours(void **state)
 {
@@ -677,6 +731,7 @@ int main(void)
 		cmocka_unit_test(test_addresses_move),
 		cmocka_unit_test(test_a_node_is_no_router),
 		cmocka_unit_test(test_flushed),
+		cmocka_unit_test(test_only_what_differs),
 		cmocka_unit_test(test_neighbours),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_unprivileged),
