@@ -597,6 +597,7 @@ static void test_only_what_differs(void **state)
 	(void)state;
 	NEED_ROOT();
 	filter = new_filter(NULL);
+	count_elements(filter, &added, &deleted); /* of sets inside rules */
 	set_peer(filter, 1, "10.9.0.3", "fd09::3", before, ARRAY_SIZE(before));
 	set_peer(filter, 2, "10.9.0.2", "fd09::2", before, ARRAY_SIZE(before));
 	count_elements(filter, &added, &deleted);
