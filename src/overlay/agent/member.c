@@ -453,6 +453,7 @@ struct member *member_new(const struct member_settings *settings,
 	m->heard_ns = INT64_MIN;
 	memcpy(m->private_key, private_key, KEY_LEN);
 	dh_public(m->public_key, private_key);
+	m->listen_port = settings->endpoint.port; /* until the state file says otherwise */
 	return m;
 }
 
