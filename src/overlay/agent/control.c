@@ -37,6 +37,8 @@ struct control {
 	struct client clients[CLIENTS_MAX];
 };
 
+static loop_ready client_ready;
+
 static void client_close(struct client *client)
 {
 	if (client->fd < 0)

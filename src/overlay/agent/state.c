@@ -17,7 +17,8 @@
 
 enum { FILE_MAX = 16 << 20, FILE_NAME_LEN = NETWORK_NAME_MAX + 16 };
 
-static const char json_suffix[] = ".json", key_suffix[] = ".key";
+static const char *const suffixes[] = {[STATE_JOIN] = ".join", [STATE_KNOWN] = ".json"};
+static const char key_suffix[] = ".key";
 
 static void file_name(
 	char ret_name[FILE_NAME_LEN], const char *network, const char *suffix, const char *more)
@@ -37,9 +38,9 @@ static void put_aside(int dir_fd, const char *network, const char *suffix, const
 		log_error("%s is damaged: %s; it cannot be put aside: %m", name, why);
 }
 
-void state_put_aside(int dir_fd, const char *network, const char *why)
+void state_put_aside(int dir_fd, const char *network, enum state_file file, const char *why)
 {
-	put_aside(dir_fd, network, json_suffix, why);
+	put_aside(dir_fd, network, suffixes[file], why);
 }
 
 /* --- reading ---------------------------------------------------------- */
@@ -79,14 +80,14 @@ static int read_file(int dir_fd, const char *name, char **ret_data, size_t *ret_
 	return 0;
 }
 
-int state_read(int dir_fd, const char *network, json_t **ret_json)
+int state_read(int dir_fd, const char *network, enum state_file file, json_t **ret_json)
 {
 	char name[FILE_NAME_LEN], *data;
 	json_error_t error;
 	size_t len;
 	int r;
 
-	file_name(name, network, json_suffix, "");
+	file_name(name, network, suffixes[file], "");
 	r = read_file(dir_fd, name, &data, &len);
 	if (r < 0)
 		return r;
@@ -95,7 +96,7 @@ int state_read(int dir_fd, const char *network, json_t **ret_json)
 	free(data);
 	if (*ret_json)
 		return 0;
-	put_aside(dir_fd, network, json_suffix, len == 0 ? "it is empty" : error.text);
+	put_aside(dir_fd, network, suffixes[file], len == 0 ? "it is empty" : error.text);
 	return -EBADMSG;
 }
 
@@ -135,10 +136,10 @@ int state_list(int dir_fd, char (*ret_names)[NETWORK_NAME_MAX + 1], unsigned max
 		return r;
 	}
 	while (num < max && (entry = readdir(dir))) {
-		const char *end = strstr(entry->d_name, json_suffix);
+		const char *end = strstr(entry->d_name, suffixes[STATE_JOIN]);
 		size_t len = end ? (size_t)(end - entry->d_name) : 0;
 
-		if (len == 0 || len > NETWORK_NAME_MAX || strcmp(end, json_suffix) != 0)
+		if (len == 0 || len > NETWORK_NAME_MAX || strcmp(end, suffixes[STATE_JOIN]) != 0)
 			continue;
 		memcpy(ret_names[num], entry->d_name, len);
 		ret_names[num][len] = '\0';
@@ -188,14 +189,14 @@ static int write_file(
 	return r;
 }
 
-int state_write(int dir_fd, const char *network, const json_t *json)
+int state_write(int dir_fd, const char *network, enum state_file file, const json_t *json)
 {
 	char *data = json_dumps(json, JSON_INDENT(1));
 	int r;
 
 	if (!data)
 		return -ENOMEM;
-	r = write_file(dir_fd, network, json_suffix, data, strlen(data));
+	r = write_file(dir_fd, network, suffixes[file], data, strlen(data));
 	wipe(data, strlen(data)); /* there may be a join key in it */
 	free(data);
 	return r;
@@ -217,8 +218,10 @@ int state_remove(int dir_fd, const char *network)
 {
 	char name[FILE_NAME_LEN];
 
-	file_name(name, network, json_suffix, "");
-	if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
-		return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		file_name(name, network, suffixes[i], "");
+		if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
+			return -errno;
+	}
 	return fsync(dir_fd) < 0 ? -errno : 0;
 }
