@@ -376,7 +376,7 @@ static void test_tests(void **state)
 		{"deny * -> * : tcp/22", false, -EPERM, "*"},
 		{"allow crew -> tag:arm", false, 0, ""},
 		{"allow crew -> tag:robot : tcp/22", false, -EPERM,
-			"bert -> robot1 : tcp/22 is not allowed"},
+			"bert -> robot3 : tcp/22 is not allowed"},
 		/* what would pass by accident */
 		{"deny ana -> robot1", false, -ENOENT, "'node:ana' is nobody"},
 		{"deny anna ana -> robot1", false, -ENOENT, "'node:ana' is nobody"},
