@@ -9,10 +9,17 @@
  *   test allow anna -> robot1 : tcp/22
  *   test deny robot1 -> anna : tcp/22
  *
- * A selector is `tag:T`, `node:N`, `group` by its name, or `*`. Without ": …" any protocol and port
- * is allowed. The first rule that matches is the deciding one; without one the network's default
- * decides. Tests name nodes as `node:N` (or just N) or any node with a tag (`tag:T`), and must pass
- * before a policy is accepted.
+ * Words are separated by blanks, "->", "=" and ":" too. A selector is `tag:T`, `node:N`, a group by
+ * its name, or `*` (every node); each side has one or more. A group is defined above its use, and
+ * may name groups. Without ": …" any protocol and port is meant; `tcp` alone is all its ports,
+ * `icmp` is ICMPv6, too. Connections are meant, in the direction of the arrow: their answers, and
+ * ICMP errors about them, need no rule. There are only rules that allow, so their order is free;
+ * the first that matches is named as the deciding one, and without one the network's default
+ * decides.
+ *
+ * A test must hold for every pair of two different nodes it names, with all of what it lists (`test
+ * deny tag:robot -> * : tcp udp`: no robot has any port anywhere). A bare word in it is a group or,
+ * without a group of that name, a node. Tests must pass before a policy is accepted.
  */
 #ifndef ADIT_OVERLAY_POLICY_POLICY_H
 #define ADIT_OVERLAY_POLICY_POLICY_H
@@ -40,12 +47,19 @@ struct policy_allowance {
 	uint8_t protocol; /* enum policy_protocol */
 	uint16_t first, last;
 };
-enum { POLICY_ALLOWANCES_MAX = 64 };
 
-/* Read a policy. Returns 0; -EINVAL with *ret_line the number of the bad line (from 1) and
- * *ret_error a sentence (static); -ENOMEM. text need not end with a NUL. */
+enum {
+	POLICY_TEXT_MAX = 64 * 1024,
+	POLICY_RULES_MAX = 1000,
+	POLICY_ALLOWANCES_MAX = 256, /* so many different port ranges has a policy at most */
+	POLICY_ERROR_LEN = 256,
+};
+
+/* Read a policy. Returns 0; -EINVAL with *ret_line the number of the bad line (from 1; 0: the text
+ * as a whole) and ret_error why ("'ops': no such group above this line"), printable whatever the
+ * text was; -ENOMEM. text need not end with a NUL. */
 MUST_CHECK int policy_parse(struct policy **ret_policy, const char *text, size_t len,
-	unsigned *ret_line, const char **ret_error);
+	unsigned *ret_line, char ret_error[POLICY_ERROR_LEN]);
 void policy_free(struct policy *policy); /* takes NULL */
 
 /* Whether `from` may send this to `to`; *ret_line is the number of the deciding rule's line, 0: the
@@ -55,17 +69,22 @@ MUST_CHECK bool policy_decide(const struct policy *policy, bool allows_by_defaul
 	const struct policy_subject *from, const struct policy_subject *to,
 	enum policy_protocol protocol, uint16_t port, unsigned *ret_line);
 
-/* All that `from` may send to `to`. Returns their number; a single POLICY_ANY for everything. */
+/* All that `from` may send to `to`, in order and without overlaps. Returns their number; a single
+ * POLICY_ANY for everything. */
 unsigned policy_allowances(const struct policy *policy, bool allows_by_default,
 	const struct policy_subject *from, const struct policy_subject *to,
 	struct policy_allowance ret_allowances[POLICY_ALLOWANCES_MAX]);
 
-/* The text of a line of the policy, for `why` (borrowed, without its end of line). */
+/* The text of a line of the policy, for `why` (borrowed, without its end of line); "" when there is
+ * no such line. */
 const char *policy_line(const struct policy *policy, unsigned line);
 
-/* Run the tests in it against these nodes. Returns 0; -EPERM with *ret_line the test that fails;
- * -ENOENT: *ret_line names a node or a tag that nobody has: such a test would pass by accident. */
+/* Run the tests in it against these nodes. Returns 0; or with *ret_line the test's line and
+ * ret_error why: -EPERM, it fails; -ENOENT, a selector in it is nobody's, or no two nodes are
+ * meant: it would pass by accident; -E2BIG, it would take too long (millions of different pairs);
+ * or -ENOMEM. */
 MUST_CHECK int policy_test(const struct policy *policy, bool allows_by_default,
-	const struct policy_subject *nodes, size_t num_nodes, unsigned *ret_line);
+	const struct policy_subject *nodes, size_t num_nodes, unsigned *ret_line,
+	char ret_error[POLICY_ERROR_LEN]);
 
 #endif

@@ -13,7 +13,7 @@
 #define ADIT_OVERLAY_WIRE_ENROL_H
 
 #include "base/address.h"
-#include "core/messages.h"
+#include "core/cookie.h"
 #include "core/noise.h"
 #include "overlay/wire/names.h"
 
@@ -58,8 +58,9 @@ struct message_enrol {
 	uint8_t encrypted_static[KEY_LEN + AEAD_TAG_LEN]; /* response: random */
 	uint8_t encrypted_payload[256 + AEAD_TAG_LEN];
 	uint8_t mac1[MAC_LEN];
-	uint8_t mac2[MAC_LEN];
+	uint8_t mac2[MAC_LEN]; /* response: zero */
 };
+static_assert(sizeof(struct message_enrol) == 392, "wire format");
 
 /* A request under way, as the node keeps it. All of it is to be wiped. */
 struct enrol_initiator {
@@ -68,9 +69,8 @@ struct enrol_initiator {
 	uint8_t ephemeral_private[KEY_LEN];
 	uint8_t node_private[KEY_LEN];
 	uint8_t hub_key[KEY_LEN];
-	uint8_t last_mac1[MAC_LEN];
-	uint8_t cookie[MAC_LEN];
-	uint64_t cookie_until_ns; /* 0: none */
+	uint8_t mac1_key[KEY_LEN]; /* of responses */
+	struct cookie_maker cookies;
 };
 
 /* Write a request. random is 36 fresh random bytes (ephemeral key, index). A cookie that initiator
@@ -81,7 +81,8 @@ MUST_CHECK int enrol_create_request(struct enrol_initiator *initiator,
 	const struct enrol_request *request, const uint8_t random[36], uint64_t now_ns,
 	struct message_enrol *ret_message);
 
-/* Take in what came back. Returns 0 with the answer; -EAGAIN for a cookie reply that was kept: send
+/* Take in what came back. Returns 0 with the answer, whose fields are in range and whose text is
+ * printable ASCII and ends with a NUL; -EAGAIN for a cookie reply that was kept: send
  * another request; -EBADMSG for anything else, which is to be ignored. */
 MUST_CHECK int enrol_consume_response(struct enrol_initiator *initiator, const void *datagram,
 	size_t len, uint64_t now_ns, struct enrol_answer *ret_answer);
@@ -94,13 +95,20 @@ struct enrol_responder {
 	uint8_t node_key[KEY_LEN]; /* proven to be the sender's */
 };
 
+/* Ask the sender of a request whose mac1 is valid for a cookie (core/cookie.h, with another type);
+ * nonce is 24 random bytes. */
+void enrol_create_cookie(const struct cookie_checker *checker, const struct endpoint *source,
+	const struct message_enrol *message, const uint8_t nonce[XAEAD_NONCE_LEN],
+	struct message_cookie_reply *ret_reply);
+
 /* Open a request whose size, type and macs were checked (core/cookie.h does that). Returns 0 or
- * -EBADMSG. */
+ * -EBADMSG. All text in it is printable ASCII and ends with a NUL; the network's name is valid. */
 MUST_CHECK int enrol_open_request(struct enrol_responder *ret_responder,
 	struct enrol_request *ret_request, const struct message_enrol *message,
 	const struct noise_keys *keys, const uint8_t hub_key[KEY_LEN]);
 
-/* Write the response. random is 32 + 48 fresh random bytes. mac1 is keyed with the node's key. */
+/* Write the response. random is 32 + 48 fresh random bytes. mac1 is keyed with the node's key.
+ * Returns 0, or -EKEYREJECTED for a node key or ephemeral that is none. */
 MUST_CHECK int enrol_create_response(const struct enrol_responder *responder,
 	const struct enrol_answer *answer, const uint8_t random[80],
 	struct message_enrol *ret_message);

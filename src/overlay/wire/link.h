@@ -38,6 +38,10 @@ MUST_CHECK int join_link_parse(
 /* Write a link and a NUL; the port only if it is another than ENROL_PORT. */
 void join_link_write(char ret_text[JOIN_LINK_TEXT_LEN], const struct join_link *link);
 
+/* Whether this may be the host of a link: a DNS name, an IPv4 address or an IPv6 address (without
+ * its brackets). */
+MUST_CHECK bool join_host_is_valid(const char *host);
+
 /* Keys as base64url without padding: 43 characters and a NUL. In constant time. */
 enum { KEY_BASE64URL_LEN = 43 };
 void key_to_base64url(char ret_text[KEY_BASE64URL_LEN + 1], const uint8_t key[KEY_LEN]);

@@ -21,11 +21,11 @@ enum {
 MUST_CHECK bool network_name_is_valid(const char *name);
 MUST_CHECK bool tag_is_valid(const char *tag);
 
-/* A node's name: a DNS label in lower case (RFC 1123). */
+/* A node's name: a DNS label in lower case (RFC 1123); "hub" and "localhost" are taken. */
 MUST_CHECK bool node_name_is_valid(const char *name);
 
 /* The node name nearest to a hostname: its first label in lower case, what is not allowed replaced
- * by hyphens; "node" if nothing is left. */
+ * by hyphens; "node" if nothing is left; with "-node" behind it if that name is taken. */
 void node_name_from_hostname(char ret_name[NODE_NAME_MAX + 1], const char *hostname);
 
 /* What both sides show of a node's public key while it waits for approval: 40 bits of its BLAKE2s
