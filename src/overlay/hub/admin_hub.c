@@ -23,9 +23,8 @@ void serve_status(struct request *request, struct response *response)
 		(json_int_t)work->refusals, "changes", (json_int_t)work->changes, "links",
 		(json_int_t)work->links, "connects", (json_int_t)work->connects);
 	of_streams = json_pack("{s:I, s:I, s:I, s:I, s:I}", "open", (json_int_t)streams->num,
-		"started", (json_int_t)streams->started, "too_slow",
-		(json_int_t)streams->too_slow, "lines", (json_int_t)streams->lines, "bytes",
-		(json_int_t)streams->bytes);
+		"started", (json_int_t)streams->started, "too_slow", (json_int_t)streams->too_slow,
+		"lines", (json_int_t)streams->lines, "bytes", (json_int_t)streams->bytes);
 	answer(response, 200,
 		json_pack("{s:s, s:[i, i], s:I, s:I, s:s, s:i, s:s, s:i, s:I, s:I, s:o, s:o}",
 			"version", ADIT_VERSION, "api", API_LOWEST, API_HIGHEST, "started",
@@ -124,7 +123,8 @@ void serve_audit(struct request *request, struct response *response)
 	if (request_argument(request, "from") == NULL)
 		r = find_newest(request->hub->store, network, (int64_t)limit, &first);
 	if (r == 0)
-		r = store_audit(request->hub->store, network, first, (int64_t)limit, add_event, list);
+		r = store_audit(
+			request->hub->store, network, first, (int64_t)limit, add_event, list);
 	if (r == 0) {
 		answer(response, 200, json_pack("{s:o}", "events", list));
 	} else {
@@ -142,8 +142,9 @@ void serve_verify_audit(struct request *request, struct response *response)
 
 	if (r == 0) {
 		key_to_hex(hash, last);
-		answer(response, 200, json_pack("{s:b, s:I, s:s}", "ok", true, "events",
-					      (json_int_t)num, "last", hash));
+		answer(response, 200,
+			json_pack("{s:b, s:I, s:s}", "ok", true, "events", (json_int_t)num, "last",
+				hash));
 	} else if (r == -EBADMSG) {
 		answer(response, 200,
 			json_pack("{s:b, s:I}", "ok", false, "event", (json_int_t)num));
@@ -160,8 +161,8 @@ struct admin_search {
 	int64_t network_id;
 	bool all_networks;
 	const struct hub *hub;
-	json_t *list;		/* NULL: none is wanted */
-	struct admin found;	/* id 0: none */
+	json_t *list;	    /* NULL: none is wanted */
+	struct admin found; /* id 0: none */
 };
 
 static int add_admin(void *ctx, const struct admin *admin)
@@ -247,8 +248,8 @@ void serve_set_admin(struct request *request, struct response *response)
 	search.name = request->word;
 	r = store_admins(request->hub->store, add_admin, &search);
 	if (r == 0 && search.found.id != 0 && strcmp(search.found.name, admin.name) != 0) {
-		answer_error(response, 409, "%s was another user id: remove that first",
-			request->word);
+		answer_error(
+			response, 409, "%s was another user id: remove that first", request->word);
 		return;
 	}
 	if (r == 0)

@@ -32,8 +32,8 @@ void serve_keys(struct request *request, struct response *response)
 }
 
 /* The new key as its owner is told it. */
-static json_t *view_with_link(const struct request *request, const struct join_key_info *info,
-	const uint8_t key[KEY_LEN])
+static json_t *view_with_link(
+	const struct request *request, const struct join_key_info *info, const uint8_t key[KEY_LEN])
 {
 	const struct hub_setup *setup = &request->hub->setup;
 	struct join_link link = {.port = setup->enrol_port};

@@ -51,8 +51,7 @@ void serve_node(struct request *request, struct response *response)
 }
 
 /* What a change to a node came to: all concerned hear of it, and the caller what it is now. */
-static void finish(
-	struct request *request, struct response *response, int result, const char *what)
+static void finish(struct request *request, struct response *response, int result, const char *what)
 {
 	const struct member *member;
 
@@ -73,8 +72,7 @@ void serve_change_node(struct request *request, struct response *response)
 	const char *name = NULL;
 	int r = 0;
 
-	if (!field_text(request, response, "name", &name) ||
-		!field_tags(request, response, tags) ||
+	if (!field_text(request, response, "name", &name) || !field_tags(request, response, tags) ||
 		!field_number(request, response, "expires", &expires_s))
 		return;
 	if (name != NULL && !node_name_is_valid(name)) {
@@ -85,8 +83,7 @@ void serve_change_node(struct request *request, struct response *response)
 	if (name != NULL)
 		r = store_rename_node(store, request->actor, id, name);
 	if (r == 0 && json_object_get(request->json, "tags") != NULL)
-		r = store_tag_node(
-			store, request->actor, id, (const char(*)[TAG_MAX + 1]) tags);
+		r = store_tag_node(store, request->actor, id, (const char(*)[TAG_MAX + 1]) tags);
 	if (r == 0 && expires_s >= 0)
 		r = store_expire_node(store, request->actor, id, expires_s, hub_now_s());
 	if (r != 0 && r != -EEXIST)
@@ -97,8 +94,8 @@ void serve_change_node(struct request *request, struct response *response)
 void serve_approve_node(struct request *request, struct response *response)
 {
 	finish(request, response,
-		store_approve_node(request->hub->store, request->actor, request->node->node.id,
-			hub_now_s()),
+		store_approve_node(
+			request->hub->store, request->actor, request->node->node.id, hub_now_s()),
 		"approved: neither pending nor expired");
 }
 

@@ -36,8 +36,8 @@ static int run_tests(const struct request *request, const struct policy *policy,
 
 	if (subjects == NULL)
 		return -ENOMEM;
-	for (uint32_t slot = 0;
-		(member = directory_next(&request->hub->directory, &slot)) != NULL; slot++) {
+	for (uint32_t slot = 0; (member = directory_next(&request->hub->directory, &slot)) != NULL;
+		slot++) {
 		if (member->realm == realm && member->node.state != NODE_REVOKED)
 			subjects[num++] = member_subject(member);
 	}
@@ -118,8 +118,8 @@ static bool read_traffic(const struct request *request, struct response *respons
 	static const struct {
 		const char *name;
 		enum policy_protocol protocol;
-	} table[] = {
-		{"any", POLICY_ANY}, {"icmp", POLICY_ICMP}, {"tcp", POLICY_TCP}, {"udp", POLICY_UDP}};
+	} table[] = {{"any", POLICY_ANY}, {"icmp", POLICY_ICMP}, {"tcp", POLICY_TCP},
+		{"udp", POLICY_UDP}};
 	const char *proto = request_argument(request, "proto");
 	size_t i = 0;
 
@@ -132,8 +132,8 @@ static bool read_traffic(const struct request *request, struct response *respons
 	*ret_protocol = table[i].protocol;
 	if (!request_number(request, response, "port", ret_port))
 		return false;
-	if (*ret_port > UINT16_MAX || (*ret_port != 0 && *ret_protocol != POLICY_TCP &&
-					      *ret_protocol != POLICY_UDP)) {
+	if (*ret_port > UINT16_MAX ||
+		(*ret_port != 0 && *ret_protocol != POLICY_TCP && *ret_protocol != POLICY_UDP)) {
 		answer_error(response, 400, "port is 1 to 65535, of tcp or udp");
 		return false;
 	}

@@ -96,8 +96,8 @@ static void send_line(struct member *member, json_t *line)
 
 static void send_gone(struct member *member, uint64_t seq, int64_t id, const char *reason)
 {
-	send_line(member, json_pack("{s:s, s:I, s:I, s:s}", "event", "gone", "seq",
-				  (json_int_t)seq, "id", (json_int_t)id, "reason", reason));
+	send_line(member, json_pack("{s:s, s:I, s:I, s:s}", "event", "gone", "seq", (json_int_t)seq,
+				  "id", (json_int_t)id, "reason", reason));
 }
 
 /* Tell a member who is connected what a peer is to it now. */
@@ -125,9 +125,9 @@ static void tell_self(struct member *member)
 {
 	if (member->stream == NULL)
 		return;
-	send_line(member, json_pack("{s:s, s:I, s:o}", "event", "self", "seq",
-				  (json_int_t)member->realm->network.seq, "self",
-				  view_self(member)));
+	send_line(
+		member, json_pack("{s:s, s:I, s:o}", "event", "self", "seq",
+				(json_int_t)member->realm->network.seq, "self", view_self(member)));
 	if (member->node.state != NODE_ACTIVE && member->stream != NULL)
 		stream_finish(member->stream);
 }
@@ -139,8 +139,8 @@ void changes_start_stream(struct hub *hub, struct member *member, int fd, uint64
 				   "Cache-Control: no-store\r\n"
 				   "Connection: close\r\n\r\n";
 	uint64_t seq = member->realm->network.seq, now_ns = clock_boottime_ns();
-	bool is_full = since > seq || since < member->full_below ||
-		       since < member->realm->full_below;
+	bool is_full =
+		since > seq || since < member->full_below || since < member->realm->full_below;
 	struct links links;
 
 	if (stream_start(hub->streams, fd, now_ns, &member->stream) != 0) {
@@ -155,9 +155,9 @@ void changes_start_stream(struct hub *hub, struct member *member, int fd, uint64
 	stream_send(member->stream, head, sizeof(head) - 1, now_ns);
 	/* Only the last line says that everything up to now was told: whoever is cut off before it
 	 * asks for the rest again. */
-	send_line(member, json_pack("{s:s, s:i, s:I, s:o}", "event", "hello", "api", 1, "seq",
-				  (json_int_t)(links.num > 0 ? since : seq), "self",
-				  view_self(member)));
+	send_line(member,
+		json_pack("{s:s, s:i, s:I, s:o}", "event", "hello", "api", 1, "seq",
+			(json_int_t)(links.num > 0 ? since : seq), "self", view_self(member)));
 	for (size_t i = 0; i < links.num; i++)
 		tell(hub, member, links.ids[i], i + 1 < links.num ? since : seq);
 	if (member->stream != NULL)
@@ -192,8 +192,7 @@ static void follow_state(struct hub *hub, const struct member *member, bool was_
 		if (r == 0)
 			r = tunnel_apply(&hub->tunnel);
 	} else if (was_active && !is_active) {
-		r = tunnel_remove_later(
-			&hub->tunnel, member->node.public_key, clock_boottime_ns());
+		r = tunnel_remove_later(&hub->tunnel, member->node.public_key, clock_boottime_ns());
 	}
 	if (r != 0)
 		log_error("tunnel: %s: %s", member->node.name, strerror(-r));
@@ -269,8 +268,7 @@ void changes_remove_network(struct hub *hub, struct realm *realm)
 	struct member *member;
 
 	hub->work.changes++;
-	for (uint32_t slot = 0; (member = directory_next(&hub->directory, &slot)) != NULL;
-		slot++) {
+	for (uint32_t slot = 0; (member = directory_next(&hub->directory, &slot)) != NULL; slot++) {
 		bool was_active = member->node.state == NODE_ACTIVE;
 
 		if (member->realm != realm)
@@ -355,16 +353,14 @@ void changes_policy(
 	hub->work.changes++;
 	read_seq(hub, realm);
 	realm->full_below = realm->network.seq + 1;
-	for (uint32_t slot = 0; (member = directory_next(&hub->directory, &slot)) != NULL;
-		slot++) {
+	for (uint32_t slot = 0; (member = directory_next(&hub->directory, &slot)) != NULL; slot++) {
 		struct links links;
 
 		if (member->realm != realm || member->stream == NULL)
 			continue;
 		links = find_links(hub, member->node.id, 0);
 		for (size_t i = 0; i < links.num; i++) {
-			const struct member *peer =
-				directory_member(&hub->directory, links.ids[i]);
+			const struct member *peer = directory_member(&hub->directory, links.ids[i]);
 
 			if (peer != NULL && (differs(&old, &new, peer, member) ||
 						    differs(&old, &new, member, peer)))

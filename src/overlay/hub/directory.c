@@ -59,7 +59,8 @@ static uint64_t hash_of_number(const struct directory *directory, int64_t networ
 	return siphash(directory->hash_key, numbers, sizeof(numbers));
 }
 
-static uint64_t hash_of_name(const struct directory *directory, int64_t network_id, const char *name)
+static uint64_t hash_of_name(
+	const struct directory *directory, int64_t network_id, const char *name)
 {
 	struct {
 		int64_t network_id;
@@ -94,8 +95,8 @@ static int index_member(struct directory *directory, const struct member *member
 		r = map_put(&directory->by_name,
 			hash_of_name(directory, node->network_id, node->name), member->slot);
 	if (r == 0)
-		r = map_put(&directory->by_key, hash_of_key(directory, node->public_key),
-			member->slot);
+		r = map_put(
+			&directory->by_key, hash_of_key(directory, node->public_key), member->slot);
 	return r;
 }
 
@@ -127,15 +128,15 @@ struct member *directory_member_by_name(
 {
 	if (strlen(name) > NODE_NAME_MAX)
 		return NULL;
-	return find(directory, &directory->by_name,
-		hash_of_name(directory, realm->network.id, name));
+	return find(
+		directory, &directory->by_name, hash_of_name(directory, realm->network.id, name));
 }
 
 struct member *directory_member_by_host(
 	const struct directory *directory, const struct realm *realm, uint32_t host)
 {
-	return find(directory, &directory->by_host,
-		hash_of_number(directory, realm->network.id, host));
+	return find(
+		directory, &directory->by_host, hash_of_number(directory, realm->network.id, host));
 }
 
 struct member *directory_member_by_address(
@@ -259,8 +260,7 @@ struct realm *directory_add_realm(
 	struct realm **realms, *realm;
 	unsigned line;
 
-	realms = reallocarray(
-		directory->realms, directory->num_realms + 1, sizeof(struct realm *));
+	realms = reallocarray(directory->realms, directory->num_realms + 1, sizeof(struct realm *));
 	if (realms == NULL)
 		return NULL;
 	directory->realms = realms;
@@ -320,8 +320,8 @@ static int load_network(void *ctx, const struct network *network)
 	return realm != NULL ? store_nodes(load->store, network->id, load_node, load) : -EINVAL;
 }
 
-int directory_load(struct directory *directory, struct store *store,
-	const uint8_t hash_key[SIPHASH_KEY_LEN])
+int directory_load(
+	struct directory *directory, struct store *store, const uint8_t hash_key[SIPHASH_KEY_LEN])
 {
 	struct load load = {directory, store};
 	int r;

@@ -45,8 +45,8 @@ struct directory {
 
 /* Read everything from the store. hash_key is fresh random bytes. Returns 0 or a negative errno: of
  * the store, -ENOMEM, or -EINVAL when a policy cannot be read (it was checked when it was set). */
-MUST_CHECK int directory_load(struct directory *directory, struct store *store,
-	const uint8_t hash_key[SIPHASH_KEY_LEN]);
+MUST_CHECK int directory_load(
+	struct directory *directory, struct store *store, const uint8_t hash_key[SIPHASH_KEY_LEN]);
 void directory_deinit(struct directory *directory);
 
 struct realm *directory_realm(const struct directory *directory, const char *name);

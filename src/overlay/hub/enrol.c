@@ -59,14 +59,14 @@ static void write_answer(
 }
 
 /* Returns whether the node is answered. */
-static bool decide(struct hub *hub, const struct door_question *question,
-	struct door_verdict *ret_verdict)
+static bool decide(
+	struct hub *hub, const struct door_question *question, struct door_verdict *ret_verdict)
 {
 	char from[ENDPOINT_TEXT_LEN];
 	struct node node;
 	bool is_new;
-	int r = store_enrol(hub->store, question->node_key, &question->request, hub_now_s(), &node,
-		&is_new);
+	int r = store_enrol(
+		hub->store, question->node_key, &question->request, hub_now_s(), &node, &is_new);
 
 	endpoint_to_text(from, &question->source);
 	if (r == 0)
@@ -76,7 +76,8 @@ static bool decide(struct hub *hub, const struct door_question *question,
 	if (r == -EACCES)
 		log_debug("enrolment from %s: refused", from);
 	else if (r != 0)
-		log_error("enrolment: %s", r == -ENOMEM ? "out of memory" : store_error(hub->store));
+		log_error(
+			"enrolment: %s", r == -ENOMEM ? "out of memory" : store_error(hub->store));
 	else
 		log_debug("enrolment from %s: node %s, %s", from, node.name,
 			is_new ? "new" : "known already");
@@ -107,8 +108,8 @@ void enrol_serve(struct hub *hub, int door_fd)
 	static struct door_verdict verdicts[ENROL_BATCH];
 	size_t num = 0;
 
-	while (num < ENROL_BATCH && ipc_next(door_fd, &questions[num], sizeof(questions[num]), NULL,
-					    "door"))
+	while (num < ENROL_BATCH &&
+		ipc_next(door_fd, &questions[num], sizeof(questions[num]), NULL, "door"))
 		num++;
 	enrol_decide(hub, questions, num, verdicts);
 	for (size_t i = 0; i < num; i++)

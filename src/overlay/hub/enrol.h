@@ -10,7 +10,8 @@
 
 enum { ENROL_BATCH = 64 };
 
-/* Decide on questions, together: a node that is active is a peer of the tunnel when this returns. */
+/* Decide on questions, together: a node that is active is a peer of the tunnel when this returns.
+ */
 void enrol_decide(struct hub *hub, const struct door_question *questions, size_t num,
 	struct door_verdict *ret_verdicts);
 

@@ -115,9 +115,8 @@ static enum MHD_Result send_answer(
 
 /* Take the connection over. libmicrohttpd closes its descriptor, which (MHD_USE_TURBO: no
  * shutdown) leaves ours. */
-static enum MHD_Result hand_over(
-	const struct http *http, struct MHD_Connection *connection, struct member *member,
-	uint64_t since)
+static enum MHD_Result hand_over(const struct http *http, struct MHD_Connection *connection,
+	struct member *member, uint64_t since)
 {
 	int fd = fcntl(connection_fd(connection), F_DUPFD_CLOEXEC, 0);
 
@@ -155,8 +154,7 @@ static enum MHD_Result serve(const struct http *http, struct MHD_Connection *con
 	request.body = incoming->body.data;
 	request.body_len = incoming->body.len;
 	request.api = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Adit-Api");
-	(void)MHD_get_connection_values(
-		connection, MHD_GET_ARGUMENT_KIND, take_argument, &request);
+	(void)MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_argument, &request);
 	if (incoming->is_too_large)
 		answer_error(&response, 413, "a body may have %d bytes", REQUEST_BODY_MAX);
 	else if (incoming->body.failed)

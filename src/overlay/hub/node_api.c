@@ -34,8 +34,7 @@ static struct member *find_peer(
 
 	if (name != NULL)
 		return directory_member_by_name(directory, request->realm, name);
-	if (prefix_from_text(&prefix, address) != 0 ||
-		prefix.cidr != address_bits(prefix.family))
+	if (prefix_from_text(&prefix, address) != 0 || prefix.cidr != address_bits(prefix.family))
 		return NULL;
 	return directory_member_by_address(directory, request->realm, &prefix);
 }
@@ -44,8 +43,7 @@ static struct member *find_peer(
 static bool is_visible(const struct request *request, const struct member *peer)
 {
 	return peer != NULL && peer->node.state == NODE_ACTIVE &&
-	       (peer == request->caller.member ||
-		       members_may_meet(request->caller.member, peer));
+	       (peer == request->caller.member || members_may_meet(request->caller.member, peer));
 }
 
 static void answer_unknown(struct response *response)

@@ -38,6 +38,10 @@ struct hub_setup {
 /* The database, seen from the hub's root directory. */
 #define HUB_DATABASE "/hub.db"
 
+/* roles.c */
+enum hub_role { HUB_ROLE_VAULT, HUB_ROLE_DOOR, HUB_ROLE_HUB, HUB_ROLE_NUM };
+extern const struct role hub_roles[HUB_ROLE_NUM];
+
 noreturn void door_main(const char *subject);
 noreturn void hub_main(const char *subject);
 

@@ -109,7 +109,8 @@ bool field_text(const struct request *request, struct response *response, const 
 
 	if (value == NULL)
 		return true;
-	if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value)) {
+	if (!json_is_string(value) ||
+		strlen(json_string_value(value)) != json_string_length(value)) {
 		answer_error(response, 400, "\"%s\" is not a text", key);
 		return false;
 	}
@@ -132,8 +133,8 @@ bool field_number(const struct request *request, struct response *response, cons
 	return true;
 }
 
-bool field_flag(const struct request *request, struct response *response, const char *key,
-	bool *ret_value)
+bool field_flag(
+	const struct request *request, struct response *response, const char *key, bool *ret_value)
 {
 	const json_t *value = json_object_get(request->json, key);
 
@@ -215,8 +216,7 @@ static enum role_of_admin find_role(
 	return search.role;
 }
 
-enum role_of_admin caller_role(
-	struct hub *hub, uid_t uid, int64_t network_id, char ret_name[33])
+enum role_of_admin caller_role(struct hub *hub, uid_t uid, int64_t network_id, char ret_name[33])
 {
 	return find_role(hub, uid, network_id, false, ret_name);
 }
@@ -349,8 +349,8 @@ static bool check_version(const struct request *request, struct response *respon
 {
 	uint64_t version = API_LOWEST;
 
-	if (request->api == NULL || (read_number(request->api, &version) &&
-					    version >= API_LOWEST && version <= API_HIGHEST))
+	if (request->api == NULL || (read_number(request->api, &version) && version >= API_LOWEST &&
+					    version <= API_HIGHEST))
 		return true;
 	answer(response, 426,
 		json_pack("{s:s, s:[i, i]}", "error", "this hub does not speak that version", "api",

@@ -29,17 +29,17 @@ struct request {
 	struct hub *hub;
 	struct caller caller;
 	const char *method, *path;
-	const char *api; /* the header Adit-Api, NULL: none */
+	const char *api;				  /* the header Adit-Api, NULL: none */
 	struct argument arguments[REQUEST_ARGUMENTS_MAX]; /* of the query; key NULL: no more */
 	const char *body;
 	size_t body_len;
 	/* What the router makes of it. */
-	char actor[96];			/* for the audit trail */
-	enum role_of_admin role;	/* in realm, or of the hub */
-	struct realm *realm;		/* the network of the path, or the caller's */
-	struct member *node;		/* the node of the path */
-	char word[NODE_NAME_MAX + 1];	/* what else there is in the path */
-	json_t *json;			/* the body, an object */
+	char actor[96];		      /* for the audit trail */
+	enum role_of_admin role;      /* in realm, or of the hub */
+	struct realm *realm;	      /* the network of the path, or the caller's */
+	struct member *node;	      /* the node of the path */
+	char word[NODE_NAME_MAX + 1]; /* what else there is in the path */
+	json_t *json;		      /* the body, an object */
 };
 
 struct response {
@@ -73,15 +73,14 @@ MUST_CHECK bool field_text(const struct request *request, struct response *respo
 	const char *key, const char **ret_value);
 MUST_CHECK bool field_number(const struct request *request, struct response *response,
 	const char *key, int64_t *ret_value);
-MUST_CHECK bool field_flag(const struct request *request, struct response *response,
-	const char *key, bool *ret_value);
+MUST_CHECK bool field_flag(
+	const struct request *request, struct response *response, const char *key, bool *ret_value);
 MUST_CHECK bool field_tags(const struct request *request, struct response *response,
 	char ret_tags[NODE_TAGS_MAX][TAG_MAX + 1]);
 
 /* What a user may do at most, in a network (id), or in all of them and the hub itself (0); 0:
  * nothing. *ret_name is how the audit trail calls it. */
-enum role_of_admin caller_role(
-	struct hub *hub, uid_t uid, int64_t network_id, char ret_name[33]);
+enum role_of_admin caller_role(struct hub *hub, uid_t uid, int64_t network_id, char ret_name[33]);
 
 /* The node of request->realm that a word means: its name, or its id. NULL: none. */
 struct member *request_find_node(const struct request *request, const char *word);
@@ -89,9 +88,9 @@ struct member *request_find_node(const struct request *request, const char *word
 /* --- the routes, for router.c and its test --------------------------------------------------- */
 
 enum access {
-	ACCESS_NODE,	    /* an active node */
-	ACCESS_ANY_ADMIN,   /* whoever has a role anywhere */
-	ACCESS_AUDITOR,	    /* in the network of the path, or of the hub if there is none */
+	ACCESS_NODE,	  /* an active node */
+	ACCESS_ANY_ADMIN, /* whoever has a role anywhere */
+	ACCESS_AUDITOR,	  /* in the network of the path, or of the hub if there is none */
 	ACCESS_ADMIN,
 	ACCESS_OWNER,
 };

@@ -108,16 +108,18 @@ static void start(const char *subject)
 {
 	struct hub *hub = &server.hub;
 
+	int r;
+
 	raise_limit();
 	snprintf(hub->ifname, sizeof(hub->ifname), "%s", subject);
 	hub->launcher_fd = HUB_FD_LAUNCHER;
 	hub->tunnel.uapi_fd = HUB_FD_UAPI;
 	must(ipc_receive(HUB_FD_LAUNCHER, &hub->setup, sizeof(hub->setup)), "launcher");
 	server.signal_fd = open_signals();
-	hub_enter_sandbox();
+	sandbox_enter(&hub_roles[HUB_ROLE_HUB].sandbox);
 	server.epoll_fd = must_errno(epoll_create1(EPOLL_CLOEXEC), "epoll");
 	must(streams_new(server.epoll_fd, TAG_STREAM, &hub->streams), "streams");
-	int r = hub_open(hub, HUB_DATABASE);
+	r = hub_open(hub, HUB_DATABASE);
 	if (r != 0)
 		role_fail(advice(r), r);
 	/* All nodes may come back at once. */
@@ -144,8 +146,8 @@ static void dispatch(const struct epoll_event *event, uint64_t now_ns)
 {
 	switch ((enum tag)(event->data.u64 >> 32)) {
 	case TAG_STREAM:
-		streams_dispatch(server.hub.streams, (uint32_t)event->data.u64, event->events,
-			now_ns);
+		streams_dispatch(
+			server.hub.streams, (uint32_t)event->data.u64, event->events, now_ns);
 		break;
 	case TAG_API:
 		http_run(server.api);

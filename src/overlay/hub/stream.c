@@ -116,8 +116,8 @@ int stream_start(struct streams *streams, int fd, uint64_t now_ns, struct stream
 	}
 	if (*owner != NULL)
 		end(*owner);
-	stream->number = streams->num_unused > 0 ? streams->unused[--streams->num_unused]
-						 : streams->end++;
+	stream->number =
+		streams->num_unused > 0 ? streams->unused[--streams->num_unused] : streams->end++;
 	stream->streams = streams;
 	stream->fd = fd;
 	stream->owner = owner;
@@ -127,8 +127,8 @@ int stream_start(struct streams *streams, int fd, uint64_t now_ns, struct stream
 	streams->counts.started++;
 	/* These fail on sockets that are not TCP, in tests. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms,
-		sizeof(unacknowledged_ms));
+	(void)setsockopt(
+		fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof(unacknowledged_ms));
 	watch(stream, EPOLL_CTL_ADD, 0);
 	set_deadline(stream, now_ns);
 	return 0;

@@ -37,15 +37,13 @@ static int send_all(int fd, const struct text *request)
 	int r = 0;
 
 	while (r == 0 && sent < request->len) {
-		ssize_t len = send(fd, request->data + sent, request->len - sent,
-			MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t len = send(
+			fd, request->data + sent, request->len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (len >= 0)
 			sent += (size_t)len;
 		else
-			r = errno == EAGAIN ? wait_for(fd, POLLOUT)
-			    : errno == EINTR ? 0
-					     : -errno;
+			r = errno == EAGAIN ? wait_for(fd, POLLOUT) : errno == EINTR ? 0 : -errno;
 	}
 	return r;
 }
@@ -55,17 +53,16 @@ static int receive_reply(int fd, struct text *reply)
 	char buf[65536];
 	int r = 0;
 
-	while (r == 0 && (reply->len < 2 ||
-				 memcmp(reply->data + reply->len - 2, "\n\n", 2) != 0)) {
+	while (r == 0 && (reply->len < 2 || memcmp(reply->data + reply->len - 2, "\n\n", 2) != 0)) {
 		ssize_t len = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
 
 		if (len > 0)
 			text_append(reply, buf, (size_t)len);
 		else
-			r = len == 0 ? -EPIPE
+			r = len == 0	      ? -EPIPE
 			    : errno == EAGAIN ? wait_for(fd, POLLIN)
-			    : errno == EINTR ? 0
-					     : -errno;
+			    : errno == EINTR  ? 0
+					      : -errno;
 		if (reply->failed)
 			r = -ENOMEM;
 	}
@@ -156,8 +153,7 @@ int tunnel_apply(struct tunnel *tunnel)
 	return r;
 }
 
-int tunnel_remove_later(
-	struct tunnel *tunnel, const uint8_t public_key[KEY_LEN], uint64_t now_ns)
+int tunnel_remove_later(struct tunnel *tunnel, const uint8_t public_key[KEY_LEN], uint64_t now_ns)
 {
 	int r = plan_removal(&tunnel->leaving, public_key);
 

@@ -10,12 +10,12 @@
 
 /* All zero but for uapi_fd. */
 struct tunnel {
-	int uapi_fd;		/* -1: there is no tunnel, in tests */
-	struct config changes;	/* peers to be added and removed by the next tunnel_apply() */
-	struct config leaving;	/* peers to be removed later: what we told them is on its way */
-	uint64_t leave_ns;	/* when; 0: none leaves */
-	uint64_t looked_ns;	/* when we looked where nodes are seen; 0: never */
-	uint64_t look_cost_ns;	/* how long that took */
+	int uapi_fd;	       /* -1: there is no tunnel, in tests */
+	struct config changes; /* peers to be added and removed by the next tunnel_apply() */
+	struct config leaving; /* peers to be removed later: what we told them is on its way */
+	uint64_t leave_ns;     /* when; 0: none leaves */
+	uint64_t looked_ns;    /* when we looked where nodes are seen; 0: never */
+	uint64_t look_cost_ns; /* how long that took */
 };
 
 /* Make the tunnel's peers those that are active, sparing sessions of those it has already. Returns

@@ -125,8 +125,8 @@ json_t *view_allowances(const struct policy_allowance *allowances, unsigned num)
 				    : allowance->protocol == POLICY_ICMP ? "icmp"
 									 : "any";
 		json_t *item = json_pack("{s:s}", "proto", proto);
-		bool has_ports = allowance->protocol == POLICY_TCP ||
-				 allowance->protocol == POLICY_UDP;
+		bool has_ports =
+			allowance->protocol == POLICY_TCP || allowance->protocol == POLICY_UDP;
 		char ports[16];
 
 		snprintf(ports, sizeof(ports), "%u-%u", allowance->first, allowance->last);
@@ -214,13 +214,12 @@ json_t *view_network(const struct realm *realm)
 {
 	const struct network *network = &realm->network;
 
-	return json_pack("{s:s, s:o, s:o, s:s, s:b, s:I, s:I, s:I, s:I}", "name",
-		network->name, "prefixes", view_prefixes(network), "hub_addresses",
-		view_addresses(network, 1), "default",
-		network->allows_by_default ? "allow" : "deny", "approve", network->approves,
-		"node_ttl", (json_int_t)network->node_ttl_s, "nodes", (json_int_t)realm->num_nodes,
-		"seq", (json_int_t)network->seq,
-		"created", (json_int_t)network->created_s);
+	return json_pack("{s:s, s:o, s:o, s:s, s:b, s:I, s:I, s:I, s:I}", "name", network->name,
+		"prefixes", view_prefixes(network), "hub_addresses", view_addresses(network, 1),
+		"default", network->allows_by_default ? "allow" : "deny", "approve",
+		network->approves, "node_ttl", (json_int_t)network->node_ttl_s, "nodes",
+		(json_int_t)realm->num_nodes, "seq", (json_int_t)network->seq, "created",
+		(json_int_t)network->created_s);
 }
 
 json_t *view_join_key(const struct join_key_info *info)
