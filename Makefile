@@ -3,7 +3,7 @@
 
 BUILD ?= build
 
-.PHONY: all setup demo check bench format clean
+.PHONY: all setup demo demo-tunnel check bench format clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -18,6 +18,11 @@ demo:
 	./setup demo
 	$(MAKE) all
 	test/netns/demo
+
+demo-tunnel:
+	./setup demo
+	$(MAKE) all
+	test/netns/demo-tunnel
 
 check:
 	./setup check

@@ -69,6 +69,12 @@ static inline bool prefix_is_valid(const struct prefix *prefix)
 	       prefix->cidr <= address_bits(prefix->family);
 }
 
+/* Whether it is of full length: a single address. */
+static inline bool prefix_is_address(const struct prefix *prefix)
+{
+	return prefix_is_valid(prefix) && prefix->cidr == address_bits(prefix->family);
+}
+
 enum {
 	ENDPOINT_TEXT_LEN = 64 + 16, /* "[v6%scope]:port" and a NUL fit */
 	PREFIX_TEXT_LEN = 64,

@@ -5,6 +5,27 @@
  * show|set…` the other way round (uapi_client.c). Nothing here does I/O.
  *
  * Requests and replies may hold keys: whoever owns their bytes wipes them.
+ *
+ * An extension of ours is for managers that add peers on demand. After "watch=1" and its reply the
+ * tunnel sends on this connection, besides replies and never within one, an event for each address
+ * that a packet from the interface wants to reach though no peer has it:
+ *
+ *   wanted=10.8.0.7
+ *   <empty line>
+ *
+ * Then the manager has 5 seconds to give a peer that address, by a set request on another
+ * connection: the packets that came meanwhile, the first 8, go to that peer in order. Or it answers
+ * on this one, and is told "errno=0":
+ *
+ *   refuse=10.8.0.7
+ *   <empty line>
+ *
+ * Then they, and all that come in the next 5 seconds, are answered by ICMP's "administratively
+ * prohibited" (EHOSTUNREACH for IPv4, EACCES for IPv6). If it does neither they are answered "host
+ * unreachable", and the next packet is another event. So are packets at once when 64 addresses wait
+ * for a decision, or there are more than 1,000 events a second. Multicast, broadcast and link-local
+ * addresses are no events. There is one watcher at a time (-EBUSY) until its connection ends, and
+ * what it is too slow to read is lost.
  */
 #ifndef ADIT_CONFIG_UAPI_H
 #define ADIT_CONFIG_UAPI_H
@@ -16,9 +37,10 @@
 
 enum { UAPI_REQUEST_MAX = 64 << 20 }; /* bytes; a million allowed IPs take 26 million */
 
-enum uapi_operation { UAPI_GET, UAPI_SET };
+enum uapi_operation { UAPI_GET, UAPI_SET, UAPI_WATCH, UAPI_REFUSE };
 
-/* Look for one complete request ("get=1\n\n", or "set=1\n" … "\n\n") at the start of data.
+/* Look for one complete request ("get=1\n\n", "set=1\n" … "\n\n", "watch=1\n\n", or "refuse=" …
+ * "\n\n") at the start of data.
  * Returns its length in bytes including the empty line and sets *ret_operation; 0 if more bytes
  * are needed; -EPROTO if no request can begin like this; -EMSGSIZE if none has ended within
  * UAPI_REQUEST_MAX bytes. *scan (0 at first) remembers how far earlier calls on the same growing
@@ -37,6 +59,12 @@ MUST_CHECK ssize_t uapi_find_request(
  * A public_key that comes again is a further peer in ret_config, to be applied in order. */
 MUST_CHECK int uapi_parse_set(
 	const char *data, size_t len, struct config *ret_config, unsigned *ret_line);
+
+/* Read or write "key=<address>", without a prefix length, and an empty line: the request "refuse",
+ * or the event "wanted". Returns 0, or -EINVAL with ret_address untouched. */
+MUST_CHECK int uapi_parse_address(
+	const char *data, size_t len, const char *key, struct prefix *ret_address);
+void uapi_write_address(struct text *text, const char *key, const struct prefix *address);
 
 /* Write the reply to a get: everything the config holds, then "errno=0\n\n". */
 void uapi_write_get_reply(struct text *text, const struct config *config);

@@ -9,44 +9,49 @@
 
 #include "config/uapi_line.h"
 
-static const char get_request[] = "get=1\n\n", set_request[] = "set=1\n";
+/* What requests begin with; no two with the same letter. */
+static const char *const beginnings[] = {[UAPI_GET] = "get=1\n\n",
+	[UAPI_SET] = "set=1\n",
+	[UAPI_WATCH] = "watch=1\n\n",
+	[UAPI_REFUSE] = "refuse="};
 
-enum { SET_REQUEST_LEN = sizeof(set_request) - 1, GET_REQUEST_LEN = sizeof(get_request) - 1 };
-
-/* Whether data may be, or become, something that begins with these bytes. */
-static bool may_begin_with(const char *data, size_t len, const char *begin, size_t begin_len)
+/* The operation whose request data is or may become; -EPROTO: none. */
+static int find_operation(const char *data, size_t len)
 {
-	return memcmp(data, begin, len < begin_len ? len : begin_len) == 0;
+	for (int i = 0; i < (int)ARRAY_SIZE(beginnings); i++) {
+		size_t begin_len = strlen(beginnings[i]);
+
+		if (memcmp(data, beginnings[i], len < begin_len ? len : begin_len) == 0)
+			return i;
+	}
+	return -EPROTO;
 }
 
 ssize_t uapi_find_request(
 	const char *data, size_t len, size_t *scan, enum uapi_operation *ret_operation)
 {
-	size_t limit = len < UAPI_REQUEST_MAX ? len : UAPI_REQUEST_MAX;
+	size_t limit = len < UAPI_REQUEST_MAX ? len : UAPI_REQUEST_MAX, begin_len;
 	const char *end;
+	int operation;
 
 	if (len == 0)
 		return 0;
-	if (may_begin_with(data, len, get_request, GET_REQUEST_LEN)) {
-		if (len < GET_REQUEST_LEN)
-			return 0;
-		*ret_operation = UAPI_GET;
-		return GET_REQUEST_LEN;
-	}
-	if (!may_begin_with(data, len, set_request, SET_REQUEST_LEN))
-		return -EPROTO;
-	if (len < SET_REQUEST_LEN)
+	operation = find_operation(data, len);
+	if (operation < 0)
+		return operation;
+	begin_len = strlen(beginnings[operation]);
+	if (len < begin_len)
 		return 0;
 
-	/* The newline of "set=1" may be the first of the two that end the request. */
-	if (*scan < SET_REQUEST_LEN - 1)
-		*scan = SET_REQUEST_LEN - 1;
+	/* What it begins with may hold one or both of the newlines that end the request. */
+	if (*scan < begin_len - 2)
+		*scan = begin_len - 2;
 	end = *scan < limit ? memmem(data + *scan, limit - *scan, "\n\n", 2) : NULL;
 	if (end == NULL) {
 		*scan = limit - 1;
 		return len < UAPI_REQUEST_MAX ? 0 : -EMSGSIZE;
 	}
-	*ret_operation = UAPI_SET;
+	*ret_operation = (enum uapi_operation)operation;
 	return end + 2 - data;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/encoding.h"
 #include "config/number.h"
+#include "config/uapi.h"
 
 int uapi_line_next(const char **data, size_t *len, struct uapi_line *ret_line)
 {
@@ -77,6 +78,26 @@ int uapi_line_allowed_ip(const struct uapi_line *line, struct prefix *ret_prefix
 		return -EINVAL;
 	*ret_remove = has_sign && line->value[0] == '-';
 	return 0;
+}
+
+int uapi_parse_address(const char *data, size_t len, const char *key, struct prefix *ret_address)
+{
+	char text[PREFIX_TEXT_LEN];
+	struct uapi_line line, end;
+
+	if (uapi_line_next(&data, &len, &line) != 1 || !uapi_line_is(&line, key) ||
+		uapi_line_next(&data, &len, &end) != 0 || len != 0 ||
+		!terminate(text, sizeof(text), line.value, line.value_len) || strchr(text, '/'))
+		return -EINVAL;
+	return prefix_from_text(ret_address, text);
+}
+
+void uapi_write_address(struct text *text, const char *key, const struct prefix *address)
+{
+	char prefix[PREFIX_TEXT_LEN];
+
+	prefix_to_text(prefix, address);
+	text_printf(text, "%s=%.*s\n\n", key, (int)strcspn(prefix, "/"), prefix);
 }
 
 void uapi_write_key(struct text *text, const char *name, const uint8_t key[KEY_LEN])

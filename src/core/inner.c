@@ -113,6 +113,14 @@ static bool is_host(uint16_t family, const uint8_t *addr)
 	return addr[0] != 0xff && !unspecified_or_loopback;
 }
 
+bool inner_is_routable(uint16_t family, const uint8_t *addr)
+{
+	const uint16_t begin = load_be16(addr);
+
+	return is_host(family, addr) &&
+	       (family == AF_INET ? begin != 0xa9fe : (begin & 0xffc0) != 0xfe80);
+}
+
 /* Whether ICMP's rules allow an error in answer to this packet. */
 static bool may_answer(const uint8_t *packet, const struct inner *inner)
 {
@@ -157,7 +165,8 @@ static void header_write(uint8_t *buf, const struct inner *answered, uint32_t le
 	memcpy(buf + 24, answered->src, 16);
 }
 
-size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *packet, size_t len)
+size_t inner_unreachable(
+	uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *packet, size_t len, bool prohibited)
 {
 	struct inner inner;
 
@@ -175,7 +184,10 @@ size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *pack
 
 	memset(buf, 0, header_len + ICMP_HEADER);
 	icmp[0] = is_ipv6 ? 1 : 3; /* destination unreachable: */
-	icmp[1] = is_ipv6 ? 3 : 1; /* address, or host */
+	if (prohibited)
+		icmp[1] = is_ipv6 ? 1 : 13;
+	else
+		icmp[1] = is_ipv6 ? 3 : 1; /* address, or host */
 	memcpy(icmp + ICMP_HEADER, packet, quote_len);
 	header_write(buf, &inner, icmp_len);
 	if (is_ipv6) /* the checksum of ICMP itself has no pseudo header */

@@ -34,12 +34,18 @@ uint8_t inner_ecn_encapsulate(uint8_t inner_tos);
 void inner_ecn_decapsulate(uint8_t *data, const struct inner *inner, uint8_t outer_tos);
 
 /* Build in buf the complete ICMP(v6) packet that tells the sender of packet that its destination
- * is unreachable: IPv4 type 3 code 1 (host), IPv6 type 1 code 3 (address), from the unreachable
- * destination itself, quoting as much as RFC 1812 (576 in all) and RFC 4443 (1280) allow. Returns
- * its length, or 0 when none may be sent (RFC 1122 3.2.2, RFC 4443 2.4): packet does not parse, is
- * an ICMP error or a redirect, is a later fragment or has IPv6 extension headers, or has a source
- * or destination that is no single host's (multicast, broadcast, unspecified) or is loopback. */
-size_t inner_unreachable(uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *packet, size_t len);
+ * is unreachable: IPv4 type 3 code 1 (host), IPv6 type 1 code 3 (address), or if it is prohibited
+ * code 13 and 1 (by administration), from the unreachable destination itself, quoting as much as
+ * RFC 1812 (576 in all) and RFC 4443 (1280) allow. Returns its length, or 0 when none may be sent
+ * (RFC 1122 3.2.2, RFC 4443 2.4): packet does not parse, is an ICMP error or a redirect, is a later
+ * fragment or has IPv6 extension headers, or has a source or destination that is no single host's
+ * (multicast, broadcast, unspecified) or is loopback. */
+size_t inner_unreachable(
+	uint8_t buf[INNER_UNREACHABLE_MAX], const uint8_t *packet, size_t len, bool prohibited);
+
+/* Whether an address can be one host's, and not only on the link it is used on: not multicast,
+ * broadcast, loopback, unspecified or link-local. */
+bool inner_is_routable(uint16_t family, const uint8_t *addr);
 
 /* Whether the packet, which inner describes, is a whole UDP datagram or its first fragment, with at
  * least payload_min bytes of payload at hand; if so sets its destination port and payload. IPv6

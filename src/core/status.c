@@ -27,6 +27,7 @@ const char *drop_name(enum drop reason)
 		[DROP_NOT_ALLOWED] = "not_allowed",
 		[DROP_NO_PEER] = "no_peer",
 		[DROP_NO_ENDPOINT] = "no_endpoint",
+		[DROP_REFUSED] = "refused",
 		[DROP_STAGED] = "staged",
 		[DROP_LOOP] = "loop",
 		[DROP_SEND_FAILED] = "send_failed",

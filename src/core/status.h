@@ -37,8 +37,9 @@ enum drop {
 	DROP_NOT_ALLOWED, /* inner source is not among the sending peer's allowed IPs */
 	DROP_NO_PEER,	  /* no peer's allowed IPs hold the destination */
 	DROP_NO_ENDPOINT,
-	DROP_STAGED, /* waited for a keypair in vain */
-	DROP_LOOP,   /* our own datagram, routed into its own tunnel */
+	DROP_REFUSED, /* a watcher of wanted destinations said no to this one */
+	DROP_STAGED,  /* waited in vain for a keypair, or for a peer behind too many others */
+	DROP_LOOP,    /* our own datagram, routed into its own tunnel */
 	DROP_SEND_FAILED,
 	DROP_DELIVER_FAILED, /* the TUN device would not take it */
 	DROP_NUM,

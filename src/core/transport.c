@@ -54,8 +54,8 @@ struct transport *transport_new(const struct transport_ops *ops, struct status_p
 	t->allowedips = allowedips_new();
 	t->staged = staged_pool_new(STAGED_CHUNKS);
 	t->first = transport_add_worker(t, ops->ctx);
-	if (table_init(&t->peers, MAX_PEERS, sizeof(struct transport_peer)) < 0 || !t->allowedips ||
-		!t->staged || !t->first) {
+	if (table_init(&t->peers, MAX_PEERS, sizeof(struct transport_peer)) < 0 ||
+		wanted_init(&t->wanted) < 0 || !t->allowedips || !t->staged || !t->first) {
 		transport_free(t);
 		return NULL;
 	}
@@ -71,6 +71,7 @@ void transport_free(struct transport *t)
 	table_deinit(&t->peers);
 	allowedips_free(t->allowedips);
 	staged_pool_free(t->staged);
+	wanted_deinit(&t->wanted);
 	map_deinit(&t->by_local_index);
 	map_deinit(&t->by_remote_index);
 	pthread_rwlock_destroy(&t->lock);
@@ -116,6 +117,7 @@ void transport_lock(struct transport *t)
 void transport_unlock(struct transport *t)
 {
 	transport_unlock_worker(t->first);
+	transport_send_out(t->first);
 }
 
 /* --- what others are told -------------------------------------------- */
@@ -149,6 +151,8 @@ void transport_set_link(struct transport *t, bool up, uint32_t mtu)
 {
 	t->up = up;
 	t->mtu = mtu;
+	for (unsigned i = 0; i < WANTED_MAX && !up; i++)
+		wanted_forget(&t->wanted, &t->wanted.destinations[i]);
 }
 
 int transport_add_peer(struct transport *t, uint32_t peer_id)

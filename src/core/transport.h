@@ -27,6 +27,9 @@ struct transport_ops {
 	void (*send)(void *ctx, struct batch *datagrams);   /* to the UDP sockets */
 	void (*deliver)(void *ctx, struct batch *packets);  /* to the TUN device */
 	void (*emit)(void *ctx, const struct event *event); /* to the device */
+	/* A packet wants to reach this address, which is no peer's, while that is watched: any
+	 * worker calls it, with the first one's ctx. May be NULL if nobody ever watches. */
+	void (*want)(void *ctx, const struct prefix *address);
 	void *ctx;
 };
 
@@ -39,7 +42,8 @@ void transport_free(struct transport *transport);
 struct transport_worker *transport_first_worker(struct transport *transport);
 struct transport_worker *transport_add_worker(struct transport *transport, void *ctx);
 
-/* Keep the other workers out, to see and to change what is theirs too. */
+/* Keep the other workers out, to see and to change what is theirs too; and let them in again, and
+ * send what the changes have given a way. */
 void transport_lock(struct transport *transport);
 void transport_unlock(struct transport *transport);
 
@@ -64,6 +68,22 @@ void transport_forget_sources(struct transport *transport);
 
 /* The allowed-IPs table; whoever changes it uses only numbers of peers that exist. */
 struct allowedips *transport_allowedips(struct transport *transport);
+
+/* Give a prefix to a peer; packets that were held for such a destination go their way. Returns 0,
+ * -ENOENT (no such peer), -EINVAL or -ENOMEM. */
+MUST_CHECK int transport_add_allowed_ip(struct transport *transport, uint32_t peer_id,
+	const struct prefix *prefix, uint64_t now_ns);
+
+/* Somebody begins to watch for destinations without a peer, or watches no more. Packets to them are
+ * held (core/wanted.h) or, when nobody watches, refused. */
+void transport_watch(struct transport *transport, bool on, uint64_t now_ns);
+
+/* The watcher refuses an address (of full length). */
+void transport_refuse(struct transport *transport, const struct prefix *address, uint64_t now_ns);
+
+/* Refuse what has been held for too long. Returns when to call this again: 0, not before ops.want
+ * is called. Locks by itself. */
+uint64_t transport_run_timers(struct transport *transport, uint64_t now_ns);
 
 /* Take in a control of the device. Locks by itself. */
 void transport_handle_control(

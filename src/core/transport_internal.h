@@ -15,8 +15,13 @@
 #include "core/keypair.h"
 #include "core/staged.h"
 #include "core/transport.h"
+#include "core/wanted.h"
 
-enum { NUM_SCRATCH = 8, UNREACHABLES_PER_S = 1000, UNREACHABLES_BURST = 50 };
+enum {
+	NUM_SCRATCH = 8,
+	UNREACHABLES_PER_S = 1000,
+	UNREACHABLES_BURST = WANTED_MAX * WANTED_PACKETS, /* which may all be refused at once */
+};
 
 struct transport_peer {
 	uint32_t id;
@@ -69,6 +74,8 @@ struct transport {
 	struct table peers; /* struct transport_peer by id */
 	struct allowedips *allowedips;
 	struct staged_pool *staged;
+	bool is_watched; /* packets to destinations without a peer are held: */
+	struct wanted wanted;
 	struct map by_local_index;  /* receiver index of ours -> id */
 	struct map by_remote_index; /* one we send with -> id: to know our own datagrams */
 	_Atomic uint64_t num_disposed;

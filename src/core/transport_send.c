@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way of a packet out: transport_encrypt, queue_data, transport_seal_out, transport_send_out.
+ * The way of a packet out: transport_encrypt, queue_data, transport_seal_out, transport_send_out;
+ * and of those that wait for a peer (core/wanted.h): hold_packet, send_held.
  */
 #include "core/transport_internal.h"
+
+#include <errno.h>
 
 /* What is noted of packets that went out. */
 static void note_sent(struct transport_worker *w, const struct out_run *run)
@@ -178,7 +181,8 @@ void transport_send_message(struct transport_worker *w, struct transport_peer *p
 }
 
 /* Tell the local sender of a packet that it cannot be delivered, at a bounded rate. */
-static void answer_unreachable(struct transport_worker *w, const struct packet *packet)
+static void answer_unreachable(
+	struct transport_worker *w, const struct packet *packet, bool prohibited)
 {
 	const uint64_t cost_ns = SECOND_NS / UNREACHABLES_PER_S;
 	uint8_t buffer[PACKET_HEADROOM + 1280];
@@ -186,7 +190,7 @@ static void answer_unreachable(struct transport_worker *w, const struct packet *
 
 	if (!rate_has_room(&w->unreachables, w->now_ns, cost_ns, UNREACHABLES_BURST))
 		return;
-	len = inner_unreachable(buffer + PACKET_HEADROOM, packet->data, packet->len);
+	len = inner_unreachable(buffer + PACKET_HEADROOM, packet->data, packet->len, prohibited);
 	if (len == 0)
 		return;
 	rate_spend(&w->unreachables, w->now_ns, cost_ns);
@@ -247,6 +251,37 @@ static bool encrypt_packet(
 	return true;
 }
 
+/* A packet to a destination without a peer waits for one, if somebody watches: then it is not
+ * dropped, or for another reason. Returns false, with nothing done, when that needs the exclusive
+ * lock. */
+static bool hold_packet(
+	struct transport_worker *w, const struct packet *packet, enum drop *ret_drop)
+{
+	struct transport *t = w->transport;
+	const struct wanted_destination *new;
+	struct inner inner;
+
+	if (!t->is_watched || !inner_parse(packet->data, packet->len, &inner) ||
+		!inner_is_routable(inner.family, inner.dst))
+		return true;
+	if (!w->is_exclusive)
+		return false;
+	*ret_drop = wanted_hold(&t->wanted, &inner, packet, w->now_ns, &new);
+	if (new)
+		t->ops.want(t->ops.ctx, &new->address);
+	return true;
+}
+
+/* A packet was sent, or staged or held, or is dropped. */
+static void note_drop(struct transport_worker *w, const struct packet *packet, enum drop drop)
+{
+	if (drop == DROP_NONE)
+		return;
+	count_drop(w->transport, drop);
+	if (drop == DROP_NO_PEER || drop == DROP_NO_ENDPOINT || drop == DROP_REFUSED)
+		answer_unreachable(w, packet, drop == DROP_REFUSED);
+}
+
 /* Encrypt all packets but those that need the exclusive lock, which become the batch. No peer has
  * packets of both kinds in one batch, so that order is kept. */
 static void encrypt_packets(struct transport_worker *w, struct batch *packets)
@@ -257,14 +292,11 @@ static void encrypt_packets(struct transport_worker *w, struct batch *packets)
 		const struct packet *packet = &packets->packets[i];
 		enum drop drop;
 
-		if (!encrypt_packet(w, packet, &drop)) {
+		if (!encrypt_packet(w, packet, &drop) ||
+			(drop == DROP_NO_PEER && !hold_packet(w, packet, &drop)))
 			packets->packets[num_aside++] = *packet;
-			continue;
-		}
-		if (drop != DROP_NONE)
-			count_drop(w->transport, drop);
-		if (drop == DROP_NO_PEER || drop == DROP_NO_ENDPOINT)
-			answer_unreachable(w, packet);
+		else
+			note_drop(w, packet, drop);
 	}
 	packets->num = num_aside;
 }
@@ -282,4 +314,87 @@ void transport_encrypt(struct transport_worker *w, struct batch *packets, uint64
 	}
 	transport_send_out(w);
 	transport_forget_disposed(w);
+}
+
+/* --- destinations without a peer ------------------------------------- */
+
+/* What was held for a destination goes its way, or is dropped for lack of one. */
+static void send_held(struct transport_worker *w, struct wanted_destination *destination)
+{
+	struct packet packet = {0};
+
+	while (destination->held.num) {
+		enum drop drop;
+
+		packet.data = scratch_next(w);
+		if (!staged_pop(w->transport->wanted.pool, &destination->held, packet.data,
+			    &packet.len))
+			break;
+		(void)encrypt_packet(w, &packet, &drop); /* the lock is exclusive */
+		if (drop == DROP_NO_PEER && destination->is_refused)
+			drop = DROP_REFUSED;
+		note_drop(w, &packet, drop);
+	}
+}
+
+int transport_add_allowed_ip(
+	struct transport *t, uint32_t peer_id, const struct prefix *prefix, uint64_t now_ns)
+{
+	int r = table_get(&t->peers, peer_id) ? allowedips_insert(t->allowedips, prefix, peer_id)
+					      : -ENOENT;
+
+	t->first->now_ns = now_ns;
+	for (unsigned i = 0; i < WANTED_MAX && t->is_watched && r == 0; i++) {
+		struct wanted_destination *d = &t->wanted.destinations[i];
+
+		if (!d->address.family || allowedips_lookup(t->allowedips, d->address.family,
+						  d->address.addr) == ALLOWEDIPS_NONE)
+			continue;
+		send_held(t->first, d);
+		wanted_forget(&t->wanted, d);
+	}
+	return r;
+}
+
+void transport_watch(struct transport *t, bool on, uint64_t now_ns)
+{
+	t->first->now_ns = now_ns;
+	for (unsigned i = 0; i < WANTED_MAX; i++) {
+		send_held(t->first, &t->wanted.destinations[i]);
+		wanted_forget(&t->wanted, &t->wanted.destinations[i]);
+	}
+	t->is_watched = on;
+}
+
+void transport_refuse(struct transport *t, const struct prefix *address, uint64_t now_ns)
+{
+	struct wanted_destination *d;
+
+	if (!t->is_watched)
+		return;
+	t->first->now_ns = now_ns;
+	d = wanted_refuse(&t->wanted, address->family, address->addr, now_ns);
+	if (d)
+		send_held(t->first, d);
+}
+
+uint64_t transport_run_timers(struct transport *t, uint64_t now_ns)
+{
+	const uint64_t deadline_ns = atomic_load(&t->wanted.deadline_ns);
+
+	if (!deadline_ns || now_ns < deadline_ns)
+		return deadline_ns;
+	transport_lock(t);
+	t->first->now_ns = now_ns;
+	for (unsigned i = 0; i < WANTED_MAX; i++) {
+		struct wanted_destination *d = &t->wanted.destinations[i];
+
+		if (!wanted_is_overdue(d, now_ns))
+			continue;
+		send_held(t->first, d);
+		wanted_forget(&t->wanted, d);
+	}
+	wanted_set_deadline(&t->wanted);
+	transport_unlock(t);
+	return atomic_load(&t->wanted.deadline_ns);
 }

@@ -16,7 +16,10 @@
 
 #include "base/log.h"
 
-enum { READ_SIZE = 65536 };
+enum {
+	READ_SIZE = 65536,
+	PUSH_MAX = 65536, /* bytes that may wait for a subscriber to read */
+};
 
 struct client {
 	int fd;		 /* owned; -1: free */
@@ -26,6 +29,7 @@ struct client {
 	size_t out_done; /* bytes of out that are written */
 	uint64_t served; /* when it was last served: the server's count */
 	bool more;	 /* there may be another request in `in` */
+	bool is_subscriber;
 };
 
 struct local_server {
@@ -33,6 +37,7 @@ struct local_server {
 	struct sockaddr_un addr;
 	const char *name; /* the last part of addr */
 	uint64_t num_served;
+	struct client *answered; /* now; NULL: none */
 	struct client clients[LOCAL_SERVER_MAX_CLIENTS];
 };
 
@@ -140,10 +145,14 @@ void local_server_free(struct local_server *server)
 
 /* Have one request answered if it is complete. Returns false when what the client says cannot
  * become a request. */
-static bool answer_one(struct client *client, local_server_answer *answer, void *ctx)
+static bool answer_one(
+	struct local_server *server, struct client *client, local_server_answer *answer, void *ctx)
 {
-	ssize_t len = answer(ctx, client->in.data, client->in.len, &client->scan, &client->out);
+	ssize_t len;
 
+	server->answered = client;
+	len = answer(ctx, client->in.data, client->in.len, &client->scan, &client->out);
+	server->answered = NULL;
 	client->more = false;
 	if (len <= 0)
 		return len == 0;
@@ -185,8 +194,8 @@ static bool read_in(struct client *client)
 	return n > 0 && !client->in.failed;
 }
 
-static void client_dispatch(
-	struct client *client, local_server_answer *answer, void *ctx, short revents)
+static void client_dispatch(struct local_server *server, struct client *client,
+	local_server_answer *answer, void *ctx, short revents)
 {
 	bool alive = true;
 
@@ -195,23 +204,23 @@ static void client_dispatch(
 	/* One request a turn, and the next when the reply is on its way: a client keeps us neither
 	 * from the others nor in memory. */
 	if (alive && write_out(client) && client->out.len == 0)
-		alive = answer_one(client, answer, ctx);
+		alive = answer_one(server, client, answer, ctx);
 	if (!alive || client->out.failed || !write_out(client))
 		client_close(client);
 }
 
-/* A free place, or that of the client that has been silent for longest: connections that somebody
- * forgot to close must not keep an administrator out. */
+/* A free place, or that of the client that has been silent for longest, which a subscriber may be:
+ * connections that somebody forgot to close must not keep an administrator out. */
 static struct client *place_for_client(struct local_server *server)
 {
-	struct client *silent = &server->clients[0];
+	struct client *silent = NULL;
 
 	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
 		struct client *client = &server->clients[i];
 
 		if (client->fd < 0)
 			return client;
-		if (client->served < silent->served)
+		if (!client->is_subscriber && (!silent || client->served < silent->served))
 			silent = client;
 	}
 	client_close(silent);
@@ -245,13 +254,47 @@ static bool was_removed(const struct local_server *server)
 	return removed;
 }
 
-bool local_server_has_clients(const struct local_server *server)
+bool local_server_is_busy(const struct local_server *server)
 {
 	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
-		if (server->clients[i].fd >= 0)
+		if (server->clients[i].in.len || server->clients[i].out.len)
 			return true;
 	}
 	return false;
+}
+
+static struct client *find_subscriber(struct local_server *server)
+{
+	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
+		if (server->clients[i].is_subscriber)
+			return &server->clients[i];
+	}
+	return NULL;
+}
+
+int local_server_subscribe(struct local_server *server)
+{
+	struct client *before = find_subscriber(server);
+
+	if (before && before != server->answered)
+		return -EBUSY;
+	server->answered->is_subscriber = true;
+	return 0;
+}
+
+bool local_server_has_subscriber(struct local_server *server)
+{
+	return find_subscriber(server) != NULL;
+}
+
+void local_server_push(struct local_server *server, const char *data, size_t len)
+{
+	struct client *client = find_subscriber(server);
+
+	if (!client || client->out.len + len > PUSH_MAX)
+		return;
+	text_append(&client->out, data, len);
+	(void)write_out(client); /* if it is gone, poll says so */
 }
 
 unsigned local_server_pollfds(const struct local_server *server, struct pollfd *ret_fds)
@@ -279,7 +322,7 @@ bool local_server_dispatch(struct local_server *server, local_server_answer *ans
 		if (!fds[i].revents)
 			continue;
 		client->served = ++server->num_served;
-		client_dispatch(client, answer, ctx, fds[i].revents);
+		client_dispatch(server, client, answer, ctx, fds[i].revents);
 	}
 	if (fds[0].revents)
 		accept_client(server);

@@ -36,7 +36,17 @@ void local_server_free(struct local_server *server);
 /* Fill in what to poll for; returns how many entries, at most LOCAL_SERVER_MAX_POLLFDS. */
 unsigned local_server_pollfds(const struct local_server *server, struct pollfd *ret_fds);
 
-bool local_server_has_clients(const struct local_server *server);
+/* Whether a client has said part of a request, or has not read all that it was answered. */
+bool local_server_is_busy(const struct local_server *server);
+
+/* Have the client that is just being answered hear what is pushed from now on, after that answer.
+ * Returns 0, or -EBUSY: another one does. It is not sent away to make room. */
+MUST_CHECK int local_server_subscribe(struct local_server *server);
+bool local_server_has_subscriber(struct local_server *server);
+
+/* Send something to the subscriber, between its answers; if there is none, or it reads too slowly,
+ * this is lost. */
+void local_server_push(struct local_server *server, const char *data, size_t len);
 
 /* Serve what poll found, with the same entries: one request a client and turn. Returns false when
  * somebody removed the socket file, which is a way to end a server. */

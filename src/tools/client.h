@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * A client of the daemons that serve UAPI sockets, ours and others.
+ * The daemons that serve UAPI sockets, by the names of their interfaces.
  */
 #ifndef ADIT_TOOLS_CLIENT_H
 #define ADIT_TOOLS_CLIENT_H
 
 #include "config/config.h"
-
-#define CLIENT_SOCKET_DIR "/var/run/wireguard"
 
 struct client_names {
 	char (*names)[IFNAMSIZ]; /* owned */

@@ -12,6 +12,7 @@
 
 #include "base/encoding.h"
 #include "config/settings.h"
+#include "config/uapi_socket.h"
 #include "tools/client.h"
 #include "tools/tools.h"
 
@@ -263,7 +264,7 @@ static int show_all(bool only_names, const struct field *field, bool is_json)
 	int r = client_list(&list);
 
 	if (r != 0) {
-		complain(CLIENT_SOCKET_DIR ": %s", strerror(-r));
+		complain(UAPI_SOCKET_DIR ": %s", strerror(-r));
 		return 1;
 	}
 	if (only_names)

@@ -65,6 +65,25 @@ static void emit(void *ctx, const struct event *event)
 		ipc_fail("engine", r);
 }
 
+/* The first worker is to learn of the deadline that there is now. */
+static void want(void *ctx, const struct prefix *address)
+{
+	int r = ipc_try_send(DATAPATH_FD_WANTED, address, sizeof(*address));
+
+	(void)ctx;
+	if (r < 0 && r != -EAGAIN)
+		ipc_fail("monitor", r);
+	workers_wake();
+}
+
+static int run_timers(void)
+{
+	const uint64_t now_ns = clock_boottime_ns();
+	uint64_t next_ns = transport_run_timers(dp.transport, now_ns);
+
+	return next_ns ? (int)((next_ns - now_ns) / MSEC_NS) + 1 : -1;
+}
+
 /* --- the engine ------------------------------------------------------ */
 
 static bool control_is_valid(const struct control *control)
@@ -149,7 +168,7 @@ static int handle_request(const struct request *request)
 {
 	const struct ack ack = {REQUEST_SYNC};
 	struct allowedips *table = transport_allowedips(dp.transport);
-	bool has_peer = transport_endpoint(dp.transport, request->peer_id) != NULL;
+	const uint64_t now_ns = clock_boottime_ns();
 
 	switch ((enum request_type)request->type) {
 	case REQUEST_SYNC:
@@ -171,8 +190,8 @@ static int handle_request(const struct request *request)
 		transport_set_endpoint(dp.transport, request->peer_id, &request->endpoint);
 		return 0;
 	case REQUEST_ADD_ALLOWED_IP:
-		return has_peer ? allowedips_insert(table, &request->prefix, request->peer_id)
-				: -ENOENT;
+		return transport_add_allowed_ip(
+			dp.transport, request->peer_id, &request->prefix, now_ns);
 	case REQUEST_REMOVE_ALLOWED_IP:
 		allowedips_remove(table, &request->prefix, request->peer_id);
 		return 0;
@@ -188,6 +207,12 @@ static int handle_request(const struct request *request)
 		return 0;
 	case REQUEST_GET_PEER:
 		return report_peer(request);
+	case REQUEST_WATCH:
+		transport_watch(dp.transport, request->watch, now_ns);
+		return 0;
+	case REQUEST_REFUSE:
+		transport_refuse(dp.transport, &request->prefix, now_ns);
+		return 0;
 	case REQUEST_SET_KEEPALIVE:
 		break;
 	}
@@ -204,6 +229,10 @@ static bool request_is_valid(const struct request *request, const int fds[2])
 		return prefix_is_valid(&request->prefix);
 	case REQUEST_SET_ENDPOINT:
 		return endpoint_is_valid(&request->endpoint);
+	case REQUEST_WATCH:
+		return request->watch <= 1;
+	case REQUEST_REFUSE:
+		return prefix_is_address(&request->prefix);
 	default:
 		return true;
 	}
@@ -239,7 +268,7 @@ static void serve_monitor(void)
 
 void datapath_main(const char *ifname)
 {
-	struct transport_ops ops = {.emit = emit};
+	struct transport_ops ops = {.emit = emit, .want = want};
 	int queues[MAX_WORKERS];
 	unsigned num = 0;
 
@@ -255,5 +284,5 @@ void datapath_main(const char *ifname)
 	roles_init_crypto();
 	dp.transport = workers_new(queues, num, &ops, dp.page);
 	roles_enter_sandbox(ROLE_DATAPATH);
-	workers_run(serve_monitor, serve_engine);
+	workers_run(serve_monitor, serve_engine, run_timers);
 }

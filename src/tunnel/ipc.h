@@ -9,6 +9,7 @@
  *   engine  -> vault     struct vault_mixing, each answered by another
  *   monitor -> engine    struct request; REQUEST_SYNC is answered by a struct ack
  *   monitor -> datapath  struct request; REQUEST_SYNC, REQUEST_GET_PEER are answered
+ *   datapath -> monitor  on a socket of their own: struct prefix, an address that packets want
  *   all     -> monitor   one struct ack when the process is in its sandbox and ready
  */
 #ifndef ADIT_TUNNEL_IPC_H
@@ -68,6 +69,8 @@ enum request_type {
 	REQUEST_FORGET_SOURCES,
 	REQUEST_FORGET_SOURCE, /* peer_id, endpoint: if that is what it still has */
 	REQUEST_GET_PEER,      /* peer_id, cursor (0 at first) -> struct report */
+	REQUEST_WATCH,	       /* watch: whether somebody does, for destinations without a peer */
+	REQUEST_REFUSE,	       /* prefix: one that is to have none */
 };
 
 struct request {
@@ -89,6 +92,7 @@ struct request {
 		} sockets;
 		uint32_t keepalive_s;
 		uint32_t cursor;
+		uint32_t watch;
 	};
 };
 static_assert(sizeof(struct request) == 52, "crosses processes");

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/uapi.h"
 #include "net/link.h"
 #include "net/tun.h"
 #include "privsep/memory.h"
@@ -31,6 +32,7 @@ enum {
 	LARGE = 128 * 1024,
 	END_TIMEOUT_MS = 1000,
 	ANSWER_TIMEOUT_S = 10,
+	MAX_WANTED = 64, /* addresses that are passed on in one turn */
 };
 
 /* Routes may change in bursts: look at sticky sources this long after the first change. */
@@ -76,6 +78,7 @@ static noreturn void end(int status)
 	close(monitor.neighbours.vault);
 	close(monitor.neighbours.engine);
 	close(monitor.neighbours.datapath);
+	close(monitor.neighbours.wanted);
 	for (unsigned i = 0; i < monitor.num_queues; i++)
 		close(monitor.tun_fds[i]);
 	while (waitpid(-1, NULL, WNOHANG) >= 0 && clock_ns(CLOCK_MONOTONIC) < until_ns)
@@ -221,8 +224,8 @@ static void await_role(int fd)
 
 static void start_roles(void)
 {
-	int vault[2], engine[2], datapath[2], engine_vault[2], engine_datapath[2];
-	int *const pairs[] = {vault, engine, datapath, engine_vault, engine_datapath};
+	int vault[2], engine[2], datapath[2], engine_vault[2], engine_datapath[2], wanted[2];
+	int *const pairs[] = {vault, engine, datapath, engine_vault, engine_datapath, wanted};
 	int status_fd = must(status_create(), "status page");
 	int datapath_fds[ROLE_MAX_FDS];
 
@@ -231,18 +234,23 @@ static void start_roles(void)
 	start_role(ROLE_VAULT, (int[]){vault[1], engine_vault[0]}, 2);
 	start_role(
 		ROLE_ENGINE, (int[]){engine[1], engine_vault[1], engine_datapath[0], status_fd}, 4);
-	memcpy(datapath_fds, (int[]){datapath[1], engine_datapath[1], status_fd}, 3 * sizeof(int));
-	memcpy(datapath_fds + 3, monitor.tun_fds, monitor.num_queues * sizeof(int));
-	start_role(ROLE_DATAPATH, datapath_fds, 3 + monitor.num_queues);
+	memcpy(datapath_fds, (int[]){datapath[1], engine_datapath[1], status_fd, wanted[1]},
+		4 * sizeof(int));
+	memcpy(datapath_fds + 4, monitor.tun_fds, monitor.num_queues * sizeof(int));
+	start_role(ROLE_DATAPATH, datapath_fds, 4 + monitor.num_queues);
 	close(vault[1]);
 	close(engine[1]);
 	close(datapath[1]);
+	close(wanted[1]);
 	for (int i = 0; i < 2; i++) {
 		close(engine_vault[i]);
 		close(engine_datapath[i]);
 	}
-	monitor.neighbours = (struct neighbours){
-		.vault = vault[0], .engine = engine[0], .datapath = datapath[0], .fail = end_on};
+	monitor.neighbours = (struct neighbours){.vault = vault[0],
+		.engine = engine[0],
+		.datapath = datapath[0],
+		.wanted = wanted[0],
+		.fail = end_on};
 	monitor.page = status_map(status_fd);
 	if (!monitor.page)
 		fail("status page", -errno);
@@ -309,6 +317,19 @@ static void follow_link(void)
 	settings_set_link(monitor.settings, state);
 }
 
+/* Tell the watcher, if there is one, which addresses packets want. */
+static void pass_wanted(void)
+{
+	struct text text = {0};
+	struct prefix address;
+
+	for (int i = 0; i < MAX_WANTED && neighbours_next_wanted(&monitor.neighbours, &address);
+		i++)
+		uapi_write_address(&text, "wanted", &address);
+	local_server_push(monitor.server, text.data, text.len);
+	text_deinit(&text);
+}
+
 /* Check sticky sources when it is time. Returns how long poll may wait until then. */
 static int check_sources(void)
 {
@@ -325,23 +346,28 @@ static int check_sources(void)
 
 void monitor_main(const char *ifname)
 {
-	struct pollfd fds[2 + LOCAL_SERVER_MAX_POLLFDS];
+	struct pollfd fds[3 + LOCAL_SERVER_MAX_POLLFDS];
+	struct uapi uapi;
 
 	start(ifname);
 	sandbox_enter(&tunnel_roles[ROLE_MONITOR].sandbox);
 	follow_link();
 	(void)!write(MONITOR_FD_READY, "", 1);
 	close(MONITOR_FD_READY);
+	uapi = (struct uapi){monitor.settings, monitor.server};
 	for (;;) {
 		unsigned num;
 		int n;
 
 		fds[0] = (struct pollfd){.fd = monitor.signal_fd, .events = POLLIN};
 		fds[1] = (struct pollfd){.fd = link_monitor_fd(monitor.link), .events = POLLIN};
-		num = local_server_pollfds(monitor.server, fds + 2);
-		if (!local_server_has_clients(monitor.server))
+		fds[2] = (struct pollfd){.fd = monitor.neighbours.wanted, .events = POLLIN};
+		num = local_server_pollfds(monitor.server, fds + 3);
+		if (!local_server_has_subscriber(monitor.server))
+			settings_watch(monitor.settings, false);
+		if (!local_server_is_busy(monitor.server))
 			memory_rest();
-		n = poll(fds, 2 + num, check_sources());
+		n = poll(fds, 3 + num, check_sources());
 		if (n < 0 && errno != EINTR)
 			end_on("poll", -errno);
 		if (n <= 0)
@@ -350,8 +376,9 @@ void monitor_main(const char *ifname)
 			handle_signals();
 		if (fds[1].revents)
 			follow_link();
-		if (!local_server_dispatch(
-			    monitor.server, uapi_answer, monitor.settings, fds + 2, num)) {
+		if (fds[2].revents)
+			pass_wanted();
+		if (!local_server_dispatch(monitor.server, uapi_answer, &uapi, fds + 3, num)) {
 			log_error("the UAPI socket was removed: the tunnel ends");
 			end(0);
 		}

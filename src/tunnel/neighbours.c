@@ -134,3 +134,14 @@ struct report neighbours_read_report(struct neighbours *n)
 	}
 	return report;
 }
+
+bool neighbours_next_wanted(struct neighbours *n, struct prefix *ret_address)
+{
+	int r = ipc_try_receive(n->wanted, ret_address, sizeof(*ret_address), NULL);
+
+	if (r == 0 && !prefix_is_address(ret_address))
+		r = -EPROTO;
+	if (r < 0 && r != -EAGAIN)
+		n->fail("the datapath", r);
+	return r == 0;
+}

@@ -17,7 +17,7 @@
 enum { LATER_MAX = 1024 };
 
 struct neighbours {
-	int vault, engine, datapath;		   /* the monitor's ends of the sockets; borrowed */
+	int vault, engine, datapath, wanted;	   /* the monitor's ends of the sockets; borrowed */
 	void (*fail)(const char *what, int error); /* ends the tunnel and does not return */
 	struct request later[LATER_MAX];	   /* for the engine */
 	size_t num_later;
@@ -48,6 +48,10 @@ void neighbours_ask_vault(struct neighbours *neighbours, enum vault_request_type
  * once, at most until the next neighbours_ask_vault or neighbours_settle. */
 void neighbours_tell_vault(struct neighbours *neighbours, enum vault_request_type type,
 	uint32_t peer_id, const uint8_t *a);
+
+/* The next address that packets want, as the datapath says on a socket of its own, without waiting.
+ * Returns false when there is none. */
+MUST_CHECK bool neighbours_next_wanted(struct neighbours *neighbours, struct prefix *ret_address);
 
 /* Ask the datapath for a report of a peer that exists, its allowed IPs from cursor on; and read the
  * next report that was asked for. Up to REPORT_WINDOW may be under way. */

@@ -27,7 +27,8 @@ enum {
 	DATAPATH_FD_MONITOR = ROLE_FIRST_FD,
 	DATAPATH_FD_ENGINE,
 	DATAPATH_FD_STATUS,
-	DATAPATH_FD_TUN, /* and the other queues, up to MAX_WORKERS */
+	DATAPATH_FD_WANTED, /* to the monitor */
+	DATAPATH_FD_TUN,    /* and the other queues, up to MAX_WORKERS */
 };
 enum { MAX_WORKERS = 8 };
 

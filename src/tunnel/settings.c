@@ -36,6 +36,7 @@ struct settings {
 	unsigned num_lanes; /* each has a pair */
 	uint16_t listen_port;
 	uint32_t fwmark;
+	bool is_watched;
 	uint8_t public_key[KEY_LEN]; /* all zero: no private key */
 	uint8_t table_key[SIPHASH_KEY_LEN];
 	struct map by_key;	  /* SipHash of the public key -> number */
@@ -332,6 +333,26 @@ int settings_apply(struct settings *s, const struct config *config)
 	apply_peers(s, config->peers + first, config->num_peers - first);
 	neighbours_sync(s->neighbours, s->neighbours->datapath);
 	return 0;
+}
+
+/* --- destinations without a peer ------------------------------------- */
+
+void settings_watch(struct settings *s, bool on)
+{
+	const struct request request = {.type = REQUEST_WATCH, .watch = on};
+
+	if (!on && !s->is_watched)
+		return;
+	s->is_watched = on;
+	neighbours_tell(s->neighbours, s->neighbours->datapath, &request);
+	neighbours_sync(s->neighbours, s->neighbours->datapath);
+}
+
+void settings_refuse(struct settings *s, const struct prefix *address)
+{
+	const struct request request = {.type = REQUEST_REFUSE, .prefix = *address};
+
+	neighbours_tell(s->neighbours, s->neighbours->datapath, &request);
 }
 
 /* --- collecting ------------------------------------------------------ */

@@ -32,6 +32,13 @@ MUST_CHECK int settings_collect(struct settings *settings, struct config *ret_co
  * cannot be opened the interface is set down again. */
 void settings_set_link(struct settings *settings, struct link_state state);
 
+/* Somebody begins to watch which destinations without a peer are wanted, or watches no more (no
+ * effect if nobody did). When this returns it is so. */
+void settings_watch(struct settings *settings, bool on);
+
+/* The watcher refuses an address. */
+void settings_refuse(struct settings *settings, const struct prefix *address);
+
 /* Routes or addresses changed: forget the sticky sources that would not be chosen any more. */
 void settings_check_sources(struct settings *settings);
 

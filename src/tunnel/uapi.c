@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "config/uapi.h"
-#include "tunnel/settings.h"
 
 int uapi_server_new(const char *ifname, int listen_fd, struct local_server **ret_server)
 {
@@ -54,16 +53,48 @@ static void answer_set(struct settings *settings, const char *data, size_t len, 
 	config_deinit(&config);
 }
 
+/* Whoever has the answer hears of the next packet. */
+static void answer_watch(const struct uapi *uapi, struct text *reply)
+{
+	int r = local_server_subscribe(uapi->server);
+
+	if (r == 0)
+		settings_watch(uapi->settings, true);
+	uapi_write_errno(reply, r);
+}
+
+static void answer_refuse(
+	struct settings *settings, const char *data, size_t len, struct text *reply)
+{
+	struct prefix address;
+	int r = uapi_parse_address(data, len, "refuse", &address);
+
+	if (r == 0)
+		settings_refuse(settings, &address);
+	uapi_write_errno(reply, r);
+}
+
 ssize_t uapi_answer(void *ctx, const char *data, size_t len, size_t *scan, struct text *reply)
 {
+	const struct uapi *uapi = ctx;
 	enum uapi_operation operation;
 	ssize_t request_len = uapi_find_request(data, len, scan, &operation);
 
 	if (request_len <= 0)
 		return request_len;
-	if (operation == UAPI_GET)
-		answer_get(ctx, reply);
-	else
-		answer_set(ctx, data, (size_t)request_len, reply);
+	switch (operation) {
+	case UAPI_GET:
+		answer_get(uapi->settings, reply);
+		break;
+	case UAPI_SET:
+		answer_set(uapi->settings, data, (size_t)request_len, reply);
+		break;
+	case UAPI_WATCH:
+		answer_watch(uapi, reply);
+		break;
+	case UAPI_REFUSE:
+		answer_refuse(uapi->settings, data, (size_t)request_len, reply);
+		break;
+	}
 	return request_len;
 }

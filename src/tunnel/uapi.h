@@ -6,14 +6,21 @@
 #define ADIT_TUNNEL_UAPI_H
 
 #include "net/local_server.h"
+#include "tunnel/settings.h"
 
 #define UAPI_DIR "/var/run/wireguard"
 
 /* Create the server of ifname's socket, or give it listen_fd (WG_UAPI_FD); see local_server_new. */
 MUST_CHECK int uapi_server_new(const char *ifname, int listen_fd, struct local_server **ret_server);
 
-/* Answer one request; ctx is the struct settings. See local_server_answer. Requests are parsed
- * whole, then applied. */
+/* What its requests are about; both are borrowed. */
+struct uapi {
+	struct settings *settings;
+	struct local_server *server;
+};
+
+/* Answer one request; ctx is a struct uapi. See local_server_answer. Requests are parsed whole,
+ * then applied. */
 local_server_answer uapi_answer;
 
 /* Remove the socket file of ifname, when its owner could not. */

@@ -387,7 +387,12 @@ static bool is_needed(struct worker *w)
 
 /* --- loops ----------------------------------------------------------- */
 
-void workers_run(void (*serve_monitor)(void), void (*serve_engine)(void))
+void workers_wake(void)
+{
+	wake(&workers.all[0]);
+}
+
+void workers_run(void (*serve_monitor)(void), void (*serve_engine)(void), int (*run_timers)(void))
 {
 	struct worker *w = &workers.all[0];
 
@@ -395,7 +400,7 @@ void workers_run(void (*serve_monitor)(void), void (*serve_engine)(void))
 	watch(w, DATAPATH_FD_ENGINE, 0, SOURCE_ENGINE, EPOLL_CTL_ADD);
 	take_back();
 	for (;;) {
-		if (!wait_until_ready(w, -1))
+		if (!wait_until_ready(w, run_timers()))
 			continue;
 		if (w->ready[0][SOURCE_WAKE]) {
 			sleep_until_woken(w);

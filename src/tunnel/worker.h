@@ -42,7 +42,11 @@ void workers_close_sockets(void);
 /* Give a lane its sockets. Returns 0, or -EPROTO: there is no such lane. */
 MUST_CHECK int workers_set_sockets(unsigned lane, struct udp_pair sockets);
 
-/* The first worker's loop; it calls these when the neighbours have something to say. */
-noreturn void workers_run(void (*serve_monitor)(void), void (*serve_engine)(void));
+/* The first worker's loop; it calls these when the neighbours have something to say, and for its
+ * timers, which say how long it may wait at most, in milliseconds (-1: forever), each time before
+ * it does, so also after workers_wake, which any worker may call. */
+noreturn void workers_run(
+	void (*serve_monitor)(void), void (*serve_engine)(void), int (*run_timers)(void));
+void workers_wake(void);
 
 #endif

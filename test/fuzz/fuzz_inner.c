@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (inner_parse(packet, len, &inner) && inner_udp(packet, &inner, 4, &port, &payload))
 		require(payload >= packet + 28 && payload + 4 <= packet + len);
 
-	const size_t answer_len = inner_unreachable(answer, packet, len);
+	const size_t answer_len = inner_unreachable(answer, packet, len, data[0] & 4);
 
 	if (inner_parse(packet, len, &inner)) {
 		require(inner.len <= len && inner.src > packet && inner.dst < packet + inner.len);
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (answer_len) {
 		require(inner_parse(answer, answer_len, &after));
 		require(after.family == inner.family && after.len == answer_len);
-		require(inner_unreachable(answer_to_answer, answer, answer_len) == 0);
+		require(inner_unreachable(answer_to_answer, answer, answer_len, false) == 0);
 	}
 	free(packet);
 	return 0;

@@ -127,7 +127,7 @@ static void on_deliver(void *ctx, struct batch *batch)
 /* Once a process, for the tables are large. */
 static void node_init(struct node *node, uint8_t secret)
 {
-	const struct transport_ops transport_ops = {on_send, on_deliver, on_event, node};
+	const struct transport_ops transport_ops = {on_send, on_deliver, on_event, NULL, node};
 	struct device_ops device_ops = {.emit = on_control,
 		.random = random_bytes,
 		.ctx = node,

@@ -26,7 +26,9 @@ from hosts import RUN_TIMEOUT, Host, Result
 
 PORTS = 6
 BOOT_TIMEOUT = 90
-MODULES = ("virtio_pci", "virtio_console", "virtiofs", "virtio_net", "wireguard")
+MODULES = ("virtio_pci", "virtio_console", "virtiofs", "virtio_net", "wireguard",
+           # what the overlay asks of nftables
+           "nf_tables", "nft_ct", "nft_queue", "nft_reject_inet", "nfnetlink_queue")
 VIRTIOFSD = ("/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd")
 
 INIT = """#!/bin/busybox sh

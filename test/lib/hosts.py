@@ -107,9 +107,7 @@ class Host:
         return result.check() if check else result
 
     def popen(self, *argv):
-        process = Process(self.argv(argv), self.lab.directory)
-        self.lab.on_close(lambda: process.poll() is None and process.stop())
-        return process
+        return self.lab.popen_in(self, *argv)
 
     # Addresses and links
 
@@ -203,6 +201,12 @@ class Lab:
                 first = first or error
         if first:
             raise first
+
+    def popen_in(self, host, *argv):
+        """A process for as long as the host is there."""
+        process = Process(host.argv(argv), self.directory)
+        self.on_close(lambda: process.poll() is None and process.stop())
+        return process
 
     def host(self, name):
         host = Host(self, name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The demo works, and leaves nothing behind: not when it succeeds, not when it is interrupted."""
+"""The demos work, and leave nothing behind: not when it succeeds, not when it is interrupted."""
 
 import os
 import pathlib
@@ -13,6 +13,7 @@ from hosts import REPO, wait_until
 from tunnels import SOCKETS, adit_command
 
 DEMO = REPO / "test" / "netns" / "demo"
+DEMO_TUNNEL = REPO / "test" / "netns" / "demo-tunnel"
 
 
 @pytest.fixture
@@ -20,9 +21,9 @@ def demo():
     """A way to start the demo; afterwards nothing of it may be left."""
     started = []
 
-    def start():
+    def start(program):
         # In a session of its own, for the terminal's Ctrl-C goes to all of its processes.
-        process = subprocess.Popen([DEMO], env={**os.environ, "ADIT": adit_command()[0]},
+        process = subprocess.Popen([program], env={**os.environ, "ADIT": adit_command()[0]},
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                    start_new_session=True)
         started.append(process)
@@ -45,7 +46,15 @@ def command_line(pid):
 
 
 def test_demo(demo):
-    process = demo()
+    process = demo(DEMO)
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, output
+    assert output.count(" 0% packet loss") >= 5
+    assert "revoked" in output and "bits/sec" in output
+
+
+def test_demo_tunnel(demo):
+    process = demo(DEMO_TUNNEL)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert output.count("0% packet loss") == 2
@@ -54,9 +63,11 @@ def test_demo(demo):
 
 
 @pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("heading", ["A tunnel on each", "TCP through"])
-def test_interrupted_demo(demo, heading, interruption):
-    process = demo()
+@pytest.mark.parametrize("program, heading", [
+    (DEMO_TUNNEL, "A tunnel on each"), (DEMO_TUNNEL, "TCP through"),
+    (DEMO, "The hub starts"), (DEMO, "robot2 was stolen")])
+def test_interrupted_demo(demo, program, heading, interruption):
+    process = demo(program)
     for line in process.stdout:
         if heading in line:
             break

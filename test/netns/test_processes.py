@@ -49,9 +49,9 @@ def workers():
 
 
 def datapath_kinds(num, open):
-    """Its descriptors: two neighbours, and for each worker a queue, two sockets and what it waits
-    with."""
-    return {"socket": 2 + (2 * num if open else 0), "/dev/net/tun": num,
+    """Its descriptors: two neighbours, the monitor twice; and for each worker a queue, two sockets
+    and what it waits with."""
+    return {"socket": 3 + (2 * num if open else 0), "/dev/net/tun": num,
             "anon_inode:[eventfd]": num, "anon_inode:[eventpoll]": num}
 
 
@@ -253,7 +253,7 @@ def test_keys_are_in_the_vault_alone(pair):
     assert uapi(a.ifname, private * 5000) == ""
     assert uapi(a.ifname, request + "x" * 300000) == ""
     uapi(a.ifname, "get=1\n\n" * 3, half_close=False)
-    wait_until(lambda: a.roles["monitor"].kinds()["socket"] <= 11, 2, "clients are closed")
+    wait_until(lambda: a.roles["monitor"].kinds()["socket"] <= 12, 2, "clients are closed")
     ping_until(a.host, "10.8.0.2", 5)
     only_the_vault_holds(set(secrets))
     # What is removed is gone from the vault as well.

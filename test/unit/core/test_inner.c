@@ -186,11 +186,12 @@ static void test_unreachable4(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
 		const size_t quoted = lens[i] < 548 ? lens[i] : 548;
+		const bool prohibited = i % 2;
 
 		build(packet, AF_INET, lens[i], 17, 0);
 		memset(buf, 0xee, sizeof(buf));
 		/* 16 bytes of padding behind the packet are not quoted. */
-		assert_int_equal(inner_unreachable(buf, packet, lens[i] + 16), 28 + quoted);
+		assert_int_equal(inner_unreachable(buf, packet, lens[i] + 16, prohibited), 28 + quoted);
 		assert_int_equal(buf[28 + quoted], 0xee);
 		assert_int_equal(buf[0], 0x45);
 		assert_int_equal(load_be16(buf + 2), 28 + quoted);
@@ -201,7 +202,7 @@ static void test_unreachable4(void **state)
 		assert_memory_equal(buf + 12, packet + 16, 4);
 		assert_memory_equal(buf + 16, packet + 12, 4);
 		assert_int_equal(buf[20], 3);
-		assert_int_equal(buf[21], 1);
+		assert_int_equal(buf[21], prohibited ? 13 : 1);
 		assert_int_equal(load_be32(buf + 24), 0);
 		assert_int_equal(checksum(buf + 20, 8 + quoted, 0), 0);
 		assert_memory_equal(buf + 28, packet, quoted);
@@ -216,10 +217,11 @@ static void test_unreachable6(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
 		const size_t quoted = lens[i] < 1232 ? lens[i] : 1232;
+		const bool prohibited = i % 2;
 
 		build(packet, AF_INET6, lens[i], 17, 0);
 		memset(buf, 0xee, sizeof(buf));
-		assert_int_equal(inner_unreachable(buf, packet, lens[i] + 16), 48 + quoted);
+		assert_int_equal(inner_unreachable(buf, packet, lens[i] + 16, prohibited), 48 + quoted);
 		assert_int_equal(buf[48 + quoted], 0xee);
 		assert_int_equal(load_be32(buf), 0x60000000);
 		assert_int_equal(load_be16(buf + 4), 8 + quoted);
@@ -228,7 +230,7 @@ static void test_unreachable6(void **state)
 		assert_memory_equal(buf + 8, packet + 24, 16);
 		assert_memory_equal(buf + 24, packet + 8, 16);
 		assert_int_equal(buf[40], 1);
-		assert_int_equal(buf[41], 3);
+		assert_int_equal(buf[41], prohibited ? 1 : 3);
 		assert_int_equal(load_be32(buf + 44), 0);
 
 		/* RFC 8200 8.1: the pseudo-header written out. */
@@ -260,7 +262,7 @@ static void check_answers(const struct answer_row *rows, size_t num_rows)
 
 		build(packet, rows[i].family, sizeof(packet), rows[i].protocol, 0);
 		memcpy(packet + rows[i].at, rows[i].bytes, rows[i].len);
-		if ((inner_unreachable(buf, packet, sizeof(packet)) != 0) != rows[i].answered)
+		if ((inner_unreachable(buf, packet, sizeof(packet), false) != 0) != rows[i].answered)
 			fail_msg("%s: expected %d", rows[i].what, rows[i].answered);
 	}
 }

@@ -345,8 +345,8 @@ static void make_trouble(void)
 
 static void test_workers(void **state)
 {
-	const struct transport_ops west_ops = {west_send, west_deliver, emit, &threads[0]};
-	const struct transport_ops east_ops = {east_send, east_deliver, emit, &threads[0]};
+	const struct transport_ops west_ops = {west_send, west_deliver, emit, NULL, &threads[0]};
+	const struct transport_ops east_ops = {east_send, east_deliver, emit, NULL, &threads[0]};
 	uint64_t before, sent = 0;
 
 	(void)state;

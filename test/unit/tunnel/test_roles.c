@@ -26,7 +26,7 @@ enum { END_TIMEOUT_MS = 5000, FLOOD = 200000 };
 /* A role under test, and our end of each of its sockets. */
 struct subject {
 	pid_t pid;
-	int monitor, first, second; /* in the order of ipc.h */
+	int monitor, first, second, wanted; /* in the order of roles.h */
 };
 
 static void make_pair(int *ret_ours, int *ret_theirs)
@@ -40,8 +40,8 @@ static void make_pair(int *ret_ours, int *ret_theirs)
 
 static struct subject start(enum tunnel_role role)
 {
-	struct subject s = {.first = -1, .second = -1};
-	int fds[4] = {-1, -1, -1, -1};
+	struct subject s = {.second = -1, .wanted = -1};
+	int fds[5] = {-1, -1, -1, -1, -1};
 	unsigned num = 0;
 	struct ack ack;
 
@@ -54,6 +54,7 @@ static struct subject start(enum tunnel_role role)
 	if (role == ROLE_DATAPATH) {
 		struct tun_features features;
 
+		make_pair(&s.wanted, &fds[num++]);
 		fds[num++] = tun_create("roles0", &features);
 	}
 	for (unsigned i = 0; i < num; i++)
@@ -73,6 +74,8 @@ static void stop(struct subject *s)
 	close(s->first);
 	if (s->second >= 0)
 		close(s->second);
+	if (s->wanted >= 0)
+		close(s->wanted);
 }
 
 /* The exit status of a role that must end by itself. */
@@ -348,7 +351,7 @@ static void datapath_ends_on_nonsense(void **state)
 		{.type = CONTROL_INSTALL_KEYPAIR, .keypair.endpoint.family = AF_UNIX},
 	};
 	static const struct request requests[] = {
-		{.type = 0}, {.type = REQUEST_SET_KEEPALIVE}, {.type = REQUEST_GET_PEER + 1},
+		{.type = 0}, {.type = REQUEST_SET_KEEPALIVE}, {.type = REQUEST_REFUSE + 1},
 		{.type = UINT32_MAX}, {.type = REQUEST_ADD_PEER, .peer_id = MAX_PEERS},
 		{.type = REQUEST_GET_PEER, .peer_id = UINT32_MAX},
 		{.type = REQUEST_SET_ENDPOINT, .endpoint.family = AF_UNIX},
@@ -356,6 +359,11 @@ static void datapath_ends_on_nonsense(void **state)
 		{.type = REQUEST_ADD_ALLOWED_IP, .prefix = {.family = AF_INET, .cidr = 33}},
 		{.type = REQUEST_REMOVE_ALLOWED_IP, .prefix = {.family = AF_INET6, .cidr = 129}},
 		{.type = REQUEST_REMOVE_ALLOWED_IP, .prefix = {.family = 0}},
+		{.type = REQUEST_WATCH, .watch = 2},
+		{.type = REQUEST_REFUSE, .prefix = {.family = AF_INET, .cidr = 31}},
+		{.type = REQUEST_REFUSE, .prefix = {.family = AF_INET, .cidr = 128}},
+		{.type = REQUEST_REFUSE, .prefix = {.family = AF_INET6, .cidr = 0}},
+		{.type = REQUEST_REFUSE, .prefix = {.family = AF_UNIX, .cidr = 128}},
 		{.type = REQUEST_SET_SOCKETS, .sockets = {.has_ipv4 = 1}},
 		{.type = REQUEST_SET_SOCKETS, .sockets = {.has_ipv4 = 1, .has_ipv6 = 1}},
 		{.type = REQUEST_SET_SOCKETS, .sockets = {.lane = 1}}, /* it has one TUN queue */

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A client of UAPI sockets.
+ */
+#include "config/uapi_socket.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "config/uapi.h"
+
+enum {
+	REPLY_MAX = 1 << 30, /* bytes; a peer takes about 400 */
+	BLOCK_MAX = 4096,    /* of an event, or the reply to a refusal */
+};
+
+bool uapi_socket_name_is_valid(const char *ifname)
+{
+	return *ifname != '\0' && strlen(ifname) < IFNAMSIZ && strchr(ifname, '/') == NULL;
+}
+
+int uapi_socket_connect(const char *ifname)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct stat stat;
+	int fd, r;
+
+	if (!uapi_socket_name_is_valid(ifname))
+		return -EINVAL;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), UAPI_SOCKET_DIR "/%s" UAPI_SOCKET_SUFFIX,
+		ifname);
+	if (lstat(addr.sun_path, &stat) != 0)
+		return -errno;
+	if (!S_ISSOCK(stat.st_mode))
+		return -ENOTSOCK;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	if (r == -ECONNREFUSED) /* its daemon is gone */
+		(void)unlink(addr.sun_path);
+	return r;
+}
+
+static int send_all(int fd, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t sent = send(fd, data, len, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno != EINTR)
+			return -errno;
+		if (sent > 0) {
+			data += sent;
+			len -= (size_t)sent;
+		}
+	}
+	return 0;
+}
+
+static bool is_complete(const struct text *reply)
+{
+	return reply->len >= 2 && memcmp(reply->data + reply->len - 2, "\n\n", 2) == 0;
+}
+
+/* Append what can be read at once. Returns how much, or a negative errno. */
+static ssize_t receive_some(int fd, struct text *text, int flags)
+{
+	char buf[65536];
+	ssize_t len;
+
+	do {
+		len = recv(fd, buf, sizeof(buf), flags);
+	} while (len < 0 && errno == EINTR);
+	if (len < 0)
+		return -errno;
+	text_append(text, buf, (size_t)len);
+	wipe(buf, (size_t)len);
+	return text->failed ? -ENOMEM : len;
+}
+
+static int receive_reply(int fd, struct text *reply)
+{
+	while (!is_complete(reply)) {
+		ssize_t len = receive_some(fd, reply, 0);
+
+		if (len <= 0)
+			return len < 0 ? (int)len : -EPROTO; /* it hung up in the middle */
+		if (reply->len > REPLY_MAX)
+			return -EMSGSIZE;
+	}
+	return 0;
+}
+
+/* Send a request, release it, and receive the reply to it. */
+static int exchange(int fd, struct text *request, struct text *reply)
+{
+	int r = -ENOMEM, sent;
+
+	if (!request->failed) {
+		sent = send_all(fd, request->data, request->len);
+		/* A daemon that refuses a line may stop reading: what it says counts more. */
+		r = receive_reply(fd, reply);
+		if (r != 0 && sent != 0)
+			r = sent;
+	}
+	text_deinit(request);
+	return r;
+}
+
+int uapi_socket_get(int fd, struct config *ret_config)
+{
+	struct text request = {0}, reply = {0};
+	int r;
+
+	*ret_config = (struct config){0};
+	text_printf(&request, "get=1\n\n");
+	r = exchange(fd, &request, &reply);
+	if (r == 0)
+		r = uapi_parse_get_reply(reply.data, reply.len, ret_config);
+	text_deinit(&reply);
+	return r;
+}
+
+int uapi_socket_set(int fd, const struct config *config)
+{
+	struct text request = {0}, reply = {0};
+	int r;
+
+	uapi_write_set(&request, config);
+	r = exchange(fd, &request, &reply);
+	if (r == 0)
+		r = uapi_parse_errno(reply.data, reply.len);
+	text_deinit(&reply);
+	return r;
+}
+
+/* --- watching -------------------------------------------------------- */
+
+/* The length of the first block there is, with its empty line; 0: not yet, and there is no more to
+ * read at the moment. */
+static ssize_t next_block(struct uapi_watch *watch, int flags)
+{
+	for (;;) {
+		const struct text *in = &watch->in;
+		const char *end = in->len ? memmem(in->data, in->len, "\n\n", 2) : NULL;
+		ssize_t r;
+
+		if (end)
+			return end + 2 - in->data;
+		if (in->len > BLOCK_MAX)
+			return -EPROTO;
+		r = receive_some(watch->fd, &watch->in, flags);
+		if (r <= 0)
+			return r == 0 ? -EPIPE : r == -EAGAIN ? 0 : r;
+	}
+}
+
+static void drop_block(struct uapi_watch *watch, size_t len)
+{
+	watch->in.len -= len;
+	memmove(watch->in.data, watch->in.data + len, watch->in.len);
+}
+
+int uapi_watch_begin(struct uapi_watch *watch, int fd)
+{
+	static const char request[] = "watch=1\n\n";
+	ssize_t len;
+	int r;
+
+	*watch = (struct uapi_watch){.fd = fd};
+	r = send_all(fd, request, sizeof(request) - 1);
+	if (r != 0)
+		return r;
+	len = next_block(watch, 0);
+	r = len > 0 ? uapi_parse_errno(watch->in.data, (size_t)len) : len < 0 ? (int)len : -EAGAIN;
+	if (r == 0)
+		drop_block(watch, (size_t)len);
+	else
+		uapi_watch_deinit(watch);
+	return r;
+}
+
+int uapi_watch_next(struct uapi_watch *watch, struct prefix *ret_address)
+{
+	ssize_t len;
+	int r;
+
+	do {
+		len = next_block(watch, MSG_DONTWAIT);
+		if (len <= 0)
+			return (int)len;
+		r = uapi_parse_address(watch->in.data, (size_t)len, "wanted", ret_address);
+		r = r == 0 ? 1 : uapi_parse_errno(watch->in.data, (size_t)len);
+		drop_block(watch, (size_t)len);
+	} while (r == 0); /* the reply to a refusal */
+	return r;
+}
+
+int uapi_watch_refuse(struct uapi_watch *watch, const struct prefix *address)
+{
+	struct text request = {0};
+	ssize_t sent = -1;
+	int r = -ENOMEM;
+
+	uapi_write_address(&request, "refuse", address);
+	if (!request.failed) { /* it is short: all of it is sent, or nothing */
+		sent = send(watch->fd, request.data, request.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		r = sent < 0 ? -errno : 0;
+	}
+	text_deinit(&request);
+	return r;
+}
+
+void uapi_watch_deinit(struct uapi_watch *watch)
+{
+	text_deinit(&watch->in);
+}

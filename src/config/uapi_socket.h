@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A client of the daemons that serve UAPI sockets, ours and others. A connection may have been
+ * opened by somebody else, and takes one request after the other. Where a function fails because of
+ * the connection, not because the daemon said so, nothing more can be said on it.
+ */
+#ifndef ADIT_CONFIG_UAPI_SOCKET_H
+#define ADIT_CONFIG_UAPI_SOCKET_H
+
+#include "base/text.h"
+#include "config/config.h"
+
+#define UAPI_SOCKET_DIR "/var/run/wireguard"
+#define UAPI_SOCKET_SUFFIX ".sock"
+
+/* Whether an interface can have this name, and a socket. */
+bool uapi_socket_name_is_valid(const char *ifname);
+
+/* Connect to the daemon of an interface; the file of one that is gone is removed. Returns the
+ * socket, which waits and is CLOEXEC, or a negative errno: -EINVAL, no such name is possible;
+ * -ENOENT or -ECONNREFUSED, there is no daemon; -ENOTSOCK. */
+MUST_CHECK int uapi_socket_connect(const char *ifname);
+
+/* Get the configuration and state of a device, without its name and public key; or change it. They
+ * wait for the reply. Return 0 or a negative errno, with ret_config empty: what the daemon says, or
+ * -EPROTO for a reply that is none. */
+MUST_CHECK int uapi_socket_get(int fd, struct config *ret_config);
+MUST_CHECK int uapi_socket_set(int fd, const struct config *config);
+
+/* A connection on which a tunnel of ours tells which addresses packets want (uapi.h). */
+struct uapi_watch {
+	int fd;		/* borrowed; to be polled for reading */
+	struct text in; /* what is read and not yet understood */
+};
+
+/* Begin to watch on a connection, waiting for the reply. Returns 0 or a negative errno: -EBUSY,
+ * there is another watcher; -EPIPE, the daemon knows nothing of this, or is gone. */
+MUST_CHECK int uapi_watch_begin(struct uapi_watch *watch, int fd);
+
+/* The next address that is wanted, as a prefix of full length, without waiting. Returns 1; 0, there
+ * is none; or a negative errno, -EPIPE when the tunnel is gone. */
+MUST_CHECK int uapi_watch_next(struct uapi_watch *watch, struct prefix *ret_address);
+
+/* Refuse an address, without waiting. Returns 0 or a negative errno: -EAGAIN, the tunnel is slow.
+ */
+MUST_CHECK int uapi_watch_refuse(struct uapi_watch *watch, const struct prefix *address);
+
+/* Release what is buffered. Closing the connection ends the watch. */
+void uapi_watch_deinit(struct uapi_watch *watch);
+
+#endif

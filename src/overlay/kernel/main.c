@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * `adit-kernel run IFNAME`: the kernel's WireGuard behind a UAPI socket, watching for wanted
+ * destinations included. So agent and hub know one kind of tunnel; `--tunnel-program` chooses.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "config/uapi.h"
+#include "config/uapi_socket.h"
+#include "net/local_server.h"
+#include "overlay/kernel/device.h"
+#include "overlay/kernel/queue.h"
+#include "privsep/sandbox.h"
+
+enum { MAX_TURN = 64 }; /* packets that are taken in before the clients are served again */
+
+struct kernel {
+	struct device *device;
+	struct queue *queue; /* NULL: the kernel cannot hold packets for us */
+	struct local_server *server;
+	int signal_fd;
+	bool is_watched;
+	struct prefix *peers; /* what the queue knows to have a peer; owned, sorted */
+	size_t num_peers;
+};
+
+/* --- who has a peer -------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct prefix));
+}
+
+static struct prefix *collect(const struct config *config, size_t *ret_num)
+{
+	struct prefix *prefixes;
+	size_t num = 0;
+
+	for (size_t i = 0; i < config->num_peers; i++)
+		num += config->peers[i].num_allowed_ips;
+	prefixes = calloc(num ? num : 1, sizeof(*prefixes));
+	if (!prefixes)
+		return NULL;
+	*ret_num = 0;
+	for (size_t i = 0; i < config->num_peers; i++) {
+		for (size_t j = 0; j < config->peers[i].num_allowed_ips; j++)
+			prefixes[(*ret_num)++] = config->peers[i].allowed_ips[j].prefix;
+	}
+	qsort(prefixes, num, sizeof(*prefixes), compare);
+	return prefixes;
+}
+
+/* Tell the queue what changed from one sorted list to the other. */
+static int tell_differences(struct queue *queue, const struct prefix *old, size_t num_old,
+	const struct prefix *new, size_t num_new)
+{
+	size_t i = 0, j = 0;
+	int r = 0;
+
+	while (r == 0 && (i < num_old || j < num_new)) {
+		int order = i == num_old ? 1 : j == num_new ? -1 : compare(&old[i], &new[j]);
+
+		if (order < 0)
+			r = queue_remove_peer(queue, &old[i]);
+		else if (order > 0)
+			r = queue_add_peer(queue, &new[j]);
+		i += order <= 0;
+		j += order >= 0;
+	}
+	return r;
+}
+
+/* Bring the queue up to date with the kernel. Only while somebody watches: it looks at every peer.
+ */
+static int follow_peers(struct kernel *kernel)
+{
+	struct config config = {0};
+	struct prefix *peers;
+	size_t num;
+	int r = device_get(kernel->device, &config);
+
+	if (r < 0)
+		return r;
+	peers = collect(&config, &num);
+	config_deinit(&config);
+	if (!peers)
+		return -ENOMEM;
+	r = tell_differences(kernel->queue, kernel->peers, kernel->num_peers, peers, num);
+	free(kernel->peers);
+	kernel->peers = peers;
+	kernel->num_peers = num;
+	return r;
+}
+
+/* --- requests -------------------------------------------------------- */
+
+static void answer_get(struct kernel *kernel, struct text *reply)
+{
+	struct config config = {0};
+	int r = device_get(kernel->device, &config);
+
+	if (r < 0)
+		uapi_write_errno(reply, r);
+	else
+		uapi_write_get_reply(reply, &config);
+	config_deinit(&config);
+}
+
+static void answer_set(struct kernel *kernel, const char *data, size_t len, struct text *reply)
+{
+	struct config config = {0};
+	unsigned line;
+	int r = uapi_parse_set(data, len, &config, &line);
+
+	if (r < 0)
+		log_error("UAPI: line %u of a set request: %s", line, strerror(-r));
+	else
+		r = device_set(kernel->device, &config);
+	if (r == 0 && kernel->is_watched)
+		r = follow_peers(kernel);
+	uapi_write_errno(reply, r);
+	config_deinit(&config);
+}
+
+static int start_watching(struct kernel *kernel)
+{
+	int r = kernel->queue ? local_server_subscribe(kernel->server) : -EOPNOTSUPP;
+
+	if (r < 0)
+		return r;
+	kernel->is_watched = true;
+	r = follow_peers(kernel);
+	queue_watch(kernel->queue, true);
+	return r;
+}
+
+static int refuse(struct kernel *kernel, const char *data, size_t len)
+{
+	struct prefix address;
+	int r = uapi_parse_address(data, len, "refuse", &address);
+
+	if (r < 0)
+		return r;
+	return kernel->queue ? queue_refuse(kernel->queue, &address) : -EOPNOTSUPP;
+}
+
+static ssize_t answer(void *ctx, const char *data, size_t len, size_t *scan, struct text *reply)
+{
+	struct kernel *kernel = ctx;
+	enum uapi_operation operation;
+	ssize_t request_len = uapi_find_request(data, len, scan, &operation);
+
+	if (request_len <= 0)
+		return request_len;
+	switch (operation) {
+	case UAPI_GET:
+		answer_get(kernel, reply);
+		break;
+	case UAPI_SET:
+		answer_set(kernel, data, (size_t)request_len, reply);
+		break;
+	case UAPI_WATCH:
+		uapi_write_errno(reply, start_watching(kernel));
+		break;
+	case UAPI_REFUSE:
+		uapi_write_errno(reply, refuse(kernel, data, (size_t)request_len));
+		break;
+	}
+	return request_len;
+}
+
+/* --- the process ----------------------------------------------------- */
+
+/* Netlink for WireGuard and nftables, the clients, the end; what libnftables asks of files is
+ * answered by the empty root. */
+static void enter_sandbox(void)
+{
+	static const int calls[] = {SCMP_SYS(socket), SCMP_SYS(bind), SCMP_SYS(getsockname),
+		SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(accept4), SCMP_SYS(sendto),
+		SCMP_SYS(recvfrom), SCMP_SYS(close), SCMP_SYS(writev), SCMP_SYS(getpid),
+		SCMP_SYS(fcntl), SCMP_SYS(openat), SCMP_SYS(newfstatat), SCMP_SYS(fstat),
+		SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(uname), SCMP_SYS(lseek), SCMP_SYS(select),
+		SCMP_SYS(pselect6)};
+	static const struct sandbox_exception exceptions[] = {
+		{SCMP_SYS(ioctl), 1, 0x8933}}; /* SIOCGIFINDEX */
+
+	sandbox_enter(&(const struct sandbox){.keeps_user = true,
+		.capabilities = UINT32_C(1) << CAP_NET_ADMIN,
+		.removable_dir = UAPI_SOCKET_DIR,
+		.calls = calls,
+		.num_calls = ARRAY_SIZE(calls),
+		.exceptions = exceptions,
+		.num_exceptions = ARRAY_SIZE(exceptions)});
+}
+
+static int start(struct kernel *kernel, const char *ifname)
+{
+	char name[IFNAMSIZ + 8];
+	sigset_t signals;
+	int r;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	kernel->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (kernel->signal_fd < 0)
+		return -errno;
+	r = device_new(ifname, &kernel->device);
+	if (r < 0) {
+		log_error("%s: the kernel's WireGuard: %s", ifname, strerror(-r));
+		return r;
+	}
+	r = queue_new(ifname, &kernel->queue);
+	if (r < 0)
+		log_error("%s: no peers on demand: nftables and NFQUEUE: %s", ifname, strerror(-r));
+	snprintf(name, sizeof(name), "%s" UAPI_SOCKET_SUFFIX, ifname);
+	r = local_server_new(UAPI_SOCKET_DIR, name, -1, &kernel->server);
+	if (r < 0)
+		log_error("%s: the UAPI socket: %s", ifname, strerror(-r));
+	return r;
+}
+
+static void pass_wanted(struct kernel *kernel)
+{
+	struct text text = {0};
+	struct prefix address;
+	int r;
+
+	for (int i = 0; i < MAX_TURN && (r = queue_next(kernel->queue, &address)) >= 0; i++) {
+		if (r > 0)
+			uapi_write_address(&text, "wanted", &address);
+	}
+	local_server_push(kernel->server, text.data, text.len);
+	text_deinit(&text);
+}
+
+/* Until a signal, or the socket is removed. */
+static void serve(struct kernel *kernel)
+{
+	struct pollfd fds[2 + LOCAL_SERVER_MAX_POLLFDS];
+
+	for (;;) {
+		unsigned num = local_server_pollfds(kernel->server, fds + 2);
+
+		fds[0] = (struct pollfd){.fd = kernel->signal_fd, .events = POLLIN};
+		fds[1] = (struct pollfd){
+			.fd = kernel->queue ? queue_fd(kernel->queue) : -1, .events = POLLIN};
+		if (kernel->is_watched && !local_server_has_subscriber(kernel->server)) {
+			kernel->is_watched = false;
+			queue_watch(kernel->queue, false);
+		}
+		if (poll(fds, 2 + num, kernel->queue ? queue_expire(kernel->queue) : -1) < 0)
+			continue;
+		if (fds[0].revents)
+			return;
+		if (fds[1].revents)
+			pass_wanted(kernel);
+		if (!local_server_dispatch(kernel->server, answer, kernel, fds + 2, num))
+			return;
+	}
+}
+
+int main(int argc, char *argv[])
+{
+	struct kernel kernel = {0};
+	int r;
+
+	if (argc != 3 || strcmp(argv[1], "run") != 0 || !uapi_socket_name_is_valid(argv[2])) {
+		fputs("usage: adit-kernel run IFNAME\n", stderr);
+		return 2;
+	}
+	log_set_prefix("adit-kernel");
+	r = start(&kernel, argv[2]);
+	if (r == 0) {
+		enter_sandbox();
+		serve(&kernel);
+	}
+	local_server_free(kernel.server);
+	queue_free(kernel.queue);
+	device_free(kernel.device);
+	free(kernel.peers);
+	return r < 0;
+}

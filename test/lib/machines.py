@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Machines of an overlay: hosts with a name, a /run and a /var/lib of their own, on one switch.
+
+A machine runs the hub or an agent with nothing but defaults, so that a test does what a person
+would: `adit join LINK`, `adit-hub node revoke robots robot2`.
+"""
+
+import json
+import re
+
+from hosts import REPO, Host, wait_until
+from tunnels import adit_command
+
+HUB = REPO / "build" / "adit-hub"
+AGENT = REPO / "build" / "adit-agent"
+ADIT = adit_command()[0]
+
+READY = "ready"
+# What a fresh machine has that others must not see: names, sockets, state. Its processes end with
+# this shell, which the lab ends.
+PREPARE = f"""
+hostname $1
+mount -t tmpfs run /run
+mount -t tmpfs lib /var/lib
+echo {READY}
+exec sleep infinity
+"""
+
+
+class Machine(Host):
+    """A namespace with a hostname and private state. Addresses are the fleet's business."""
+
+    holder = None  # until there is one, it is like any host
+
+    def __init__(self, lab, name):
+        super().__init__(lab, name)
+        self.holder = lab.popen_in(self, "unshare", "--mount", "--uts", "--propagation", "private",
+                                   "sh", "-euc", PREPARE, "sh", name)
+        wait_until(lambda: READY in self.holder.output(), 5, f"{name} is there")
+
+    def argv(self, argv):
+        if not self.holder:
+            return super().argv(argv)
+        return ["nsenter", "-t", str(self.holder.pid), "--net", "--mount", "--uts",
+                "--"] + [str(a) for a in argv]
+
+
+class Hub(Machine):
+    """A machine on which `adit-hub run` works."""
+
+    def start(self, *options):
+        self.process = self.popen(HUB, "run", "--host", self.address, *options)
+        wait_until(self.answers, 10, "the hub answers")
+        return self
+
+    def answers(self):
+        assert self.process.poll() is None, self.process.output()
+        return self.run(HUB, "status", check=False).code == 0
+
+    def adit_hub(self, *words, **settings):
+        return self.run(HUB, *words, **settings)
+
+    def json(self, *words):
+        return json.loads(self.adit_hub(*words, "--json").out)
+
+    def link(self, network, *options):
+        """A fresh join link."""
+        text = self.adit_hub("key", "create", network, *options).out
+        return re.search(r"adit://\S+", text)[0]
+
+
+class Node(Machine):
+    """A machine on which the agent works."""
+
+    def start(self, *options):
+        self.process = self.popen(AGENT, *options)
+        wait_until(self.answers, 10, f"the agent of {self.name} answers")
+        return self
+
+    def answers(self):
+        assert self.process.poll() is None, self.process.output()
+        return self.run(ADIT, "status", check=False).code == 0
+
+    def adit(self, *words, **settings):
+        return self.run(ADIT, *words, **settings)
+
+    def join(self, link, *options):
+        self.adit("join", link, "--wait", *options)
+        return self
+
+    def status(self):
+        return json.loads(self.adit("status", "--json").out)
+
+    def pings(self, destination, count=1, wait=2, check=False):
+        """Whether a ping by the agent's name arrives."""
+        return self.adit("ping", destination, "-c", count, "-W", wait, check=check).code == 0
+
+
+class Fleet:
+    """A hub and nodes on one switch, 192.0.2.0/24."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.switch = lab.host("switch")
+        self.switch.run("ip", "link", "add", "bridge", "type", "bridge")
+        self.switch.run("ip", "link", "set", "bridge", "up")
+        self._number = 0
+
+    def _machine(self, kind, name):
+        machine = kind(self.lab, name)
+        self.lab.on_close(machine.close)
+        link = self.lab.link(self.switch, machine)
+        self.switch.run("ip", "link", "set", link.left_dev, "master", "bridge")
+        self._number += 1
+        machine.address = f"192.0.2.{self._number}"
+        link.address(right=[f"{machine.address}/24"])
+        return machine
+
+    def hub(self, name="hub"):
+        return self._machine(Hub, name)
+
+    def node(self, name):
+        return self._machine(Node, name)
