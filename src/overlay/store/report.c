@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What nodes report of themselves: that they are there, and where they may be reached.
+ *
+ * When a node was seen is written once a minute for all, and at the end: a hub that is killed
+ * forgets a minute of it, and a disk is not to be worn out by nodes that say nothing new.
+ */
+#include "overlay/store/internal.h"
+
+enum { WRITE_SEEN_EVERY_S = 60 };
+
+void store_note_time(struct store *store, int64_t now_s)
+{
+	if (store->since_s == 0)
+		store->since_s = now_s;
+}
+
+static int write_seen_now(struct store *store)
+{
+	int r = 0;
+
+	for (size_t i = 0; i <= store->seen.mask && r == 0; i++) {
+		const struct map_slot *slot = &store->seen.slots[i];
+		sqlite3_stmt *q = query(store, SQL_SEEN_SET);
+
+		if (!slot->used)
+			continue;
+		bind_int(q, 1, (int64_t)slot->key);
+		bind_int(q, 2, slot->value);
+		r = query_run(store, q);
+	}
+	return r;
+}
+
+int store_write_seen(struct store *store)
+{
+	int r;
+
+	if (store->seen.num == 0)
+		return 0;
+	r = store_begin(store);
+	if (r == 0)
+		r = write_seen_now(store);
+	r = store_end(store, r);
+	if (r == 0)
+		map_deinit(&store->seen);
+	return r;
+}
+
+int store_seen(struct store *store, int64_t id, int64_t now_s)
+{
+	struct node node;
+	uint32_t seen_s;
+	int r = 0;
+
+	store_note_time(store, now_s);
+	if (now_s < 0 || now_s > UINT32_MAX)
+		return store_fail(store, -EINVAL, "the clock is wrong");
+	if (!map_get(&store->seen, (uint64_t)id, &seen_s))
+		r = store_node(store, id, &node);
+	if (r < 0)
+		return r;
+	if (store->seen.num == 0)
+		store->seen_written_s = now_s;
+	if (map_put(&store->seen, (uint64_t)id, (uint32_t)now_s) < 0)
+		return store_fail(store, -ENOMEM, "not enough memory");
+	if (now_s - store->seen_written_s < WRITE_SEEN_EVERY_S && now_s >= store->seen_written_s)
+		return 0;
+	store->seen_written_s = now_s;
+	return store_write_seen(store);
+}
+
+/* --- endpoints --------------------------------------------------------- */
+
+static void endpoints_to_text(
+	char ret_text[ENDPOINTS_TEXT_LEN], const struct endpoint endpoints[NODE_ENDPOINTS_MAX])
+{
+	size_t len = 0;
+
+	ret_text[0] = '\0';
+	for (size_t i = 0; i < NODE_ENDPOINTS_MAX; i++) {
+		char text[ENDPOINT_TEXT_LEN];
+
+		if (endpoints[i].family == 0)
+			continue;
+		endpoint_to_text(text, &endpoints[i]);
+		len += (size_t)snprintf(
+			ret_text + len, ENDPOINTS_TEXT_LEN - len, "%s%s", len > 0 ? " " : "", text);
+	}
+}
+
+static int write_endpoints(
+	struct store *store, const struct node *node, const char *text, uint64_t *ret_seq)
+{
+	sqlite3_stmt *q = query(store, SQL_NODE_SET_ENDPOINTS);
+	int r = store_next_seq(store, node->network_id, ret_seq);
+
+	if (r < 0)
+		return r;
+	bind_int(q, 1, node->id);
+	bind_text(q, 2, text);
+	bind_int(q, 3, (int64_t)*ret_seq);
+	return query_run(store, q);
+}
+
+int store_set_endpoints(struct store *store, int64_t id,
+	const struct endpoint endpoints[NODE_ENDPOINTS_MAX], uint64_t *ret_seq)
+{
+	char before[ENDPOINTS_TEXT_LEN], after[ENDPOINTS_TEXT_LEN];
+	struct node node;
+	uint64_t seq;
+	int r;
+
+	for (size_t i = 0; i < NODE_ENDPOINTS_MAX; i++) {
+		if (!endpoint_is_valid(&endpoints[i]))
+			return store_fail(store, -EINVAL, "an endpoint is of no known family");
+	}
+	r = store_node(store, id, &node);
+	if (r < 0)
+		return r;
+	endpoints_to_text(before, node.endpoints);
+	endpoints_to_text(after, endpoints);
+	if (strcmp(before, after) == 0) {
+		*ret_seq = 0;
+		return 0;
+	}
+	r = store_begin(store);
+	if (r == 0)
+		r = write_endpoints(store, &node, after, &seq);
+	r = store_end(store, r);
+	if (r == 0)
+		*ret_seq = seq;
+	return r;
+}
