@@ -52,7 +52,6 @@ static int add_event(void *ctx, const struct audit_event *event)
 	char hash[KEY_HEX_LEN + 1];
 	json_t *view;
 
-	static_assert(HASH_LEN == KEY_LEN, "written like a key");
 	key_to_hex(hash, event->hash);
 	view = json_pack("{s:I, s:I, s:s, s:s, s:s, s:s, s:s}", "id", (json_int_t)event->id, "time",
 		(json_int_t)event->time_s, "actor", event->actor, "action", event->action,
@@ -129,7 +128,7 @@ void serve_audit(struct request *request, struct response *response)
 		answer(response, 200, json_pack("{s:o}", "events", list));
 	} else {
 		json_decref(list);
-		answer_store_error(request, response, r, "audit trail");
+		answer_store_error(request, response, r);
 	}
 }
 
@@ -149,7 +148,7 @@ void serve_verify_audit(struct request *request, struct response *response)
 		answer(response, 200,
 			json_pack("{s:b, s:I}", "ok", false, "event", (json_int_t)num));
 	} else {
-		answer_store_error(request, response, r, "audit trail");
+		answer_store_error(request, response, r);
 	}
 }
 
@@ -207,7 +206,7 @@ void serve_admins(struct request *request, struct response *response)
 		answer(response, 200, json_pack("{s:o}", "admins", search.list));
 	} else {
 		json_decref(search.list);
-		answer_store_error(request, response, r, "admins");
+		answer_store_error(request, response, r);
 	}
 }
 
@@ -255,7 +254,7 @@ void serve_set_admin(struct request *request, struct response *response)
 	if (r == 0)
 		r = store_set_admin(request->hub->store, request->actor, &admin);
 	if (r != 0)
-		answer_store_error(request, response, r, request->word);
+		answer_store_error(request, response, r);
 	else
 		answer(response, 200, view_admin(&admin));
 }
@@ -267,12 +266,15 @@ void serve_remove_admin(struct request *request, struct response *response)
 
 	search.name = request->word;
 	r = store_admins(request->hub->store, add_admin, &search);
+	if (r == 0 && search.found.id == 0) {
+		answer_error(response, 404, "%s has no role there", request->word);
+		return;
+	}
 	if (r == 0)
-		r = search.found.id == 0 ? -ENOENT
-					 : store_remove_admin(request->hub->store, request->actor,
-						   search.found.name, search.network_id);
+		r = store_remove_admin(
+			request->hub->store, request->actor, search.found.name, search.network_id);
 	if (r != 0)
-		answer_store_error(request, response, r, "admin");
+		answer_store_error(request, response, r);
 	else
 		answer(response, 204, NULL);
 }

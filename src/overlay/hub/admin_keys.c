@@ -27,7 +27,7 @@ void serve_keys(struct request *request, struct response *response)
 		answer(response, 200, json_pack("{s:o}", "keys", list));
 	} else {
 		json_decref(list);
-		answer_store_error(request, response, r, "join keys");
+		answer_store_error(request, response, r);
 	}
 }
 
@@ -79,7 +79,7 @@ void serve_add_key(struct request *request, struct response *response)
 	}
 	r = store_add_join_key(request->hub->store, request->actor, &info, key);
 	if (r != 0)
-		answer_store_error(request, response, r, "this join key");
+		answer_store_error(request, response, r);
 	else
 		answer(response, 201, view_with_link(request, &info, key));
 	wipe(key, sizeof(key));
@@ -89,12 +89,16 @@ void serve_revoke_key(struct request *request, struct response *response)
 {
 	char *end;
 	long long id = strtoll(request->word, &end, 10);
-	int r = *end == '\0' ? store_revoke_join_key(request->hub->store, request->actor,
-				       request->realm->network.id, id)
-			     : -ENOENT;
+	int r;
 
+	if (*end != '\0') {
+		answer_error(response, 404, "there is no such join key");
+		return;
+	}
+	r = store_revoke_join_key(
+		request->hub->store, request->actor, request->realm->network.id, id);
 	if (r != 0)
-		answer_store_error(request, response, r, "join key in this network");
+		answer_store_error(request, response, r);
 	else
 		answer(response, 204, NULL);
 }

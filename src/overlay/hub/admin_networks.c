@@ -91,7 +91,7 @@ void serve_add_network(struct request *request, struct response *response)
 	memcpy(network.name, name, strlen(name));
 	r = store_add_network(hub->store, request->actor, &network);
 	if (r != 0) {
-		answer_store_error(request, response, r, r == -EEXIST ? name : "this prefix");
+		answer_store_error(request, response, r);
 		return;
 	}
 	hub->work.changes++;
@@ -110,9 +110,13 @@ void serve_set_network(struct request *request, struct response *response)
 
 	if (!read_settings(request, response, &network))
 		return;
+	if (network.allows_by_default != allows &&
+		!policy_passes(
+			request, response, request->realm->policy, network.allows_by_default))
+		return;
 	r = store_set_network(request->hub->store, request->actor, &network);
 	if (r != 0) {
-		answer_store_error(request, response, r, network.name);
+		answer_store_error(request, response, r);
 		return;
 	}
 	request->realm->network.approves = network.approves;
@@ -130,7 +134,7 @@ void serve_remove_network(struct request *request, struct response *response)
 		with_nodes != NULL && strcmp(with_nodes, "1") == 0);
 
 	if (r != 0) {
-		answer_store_error(request, response, r, network.name);
+		answer_store_error(request, response, r);
 		return;
 	}
 	changes_remove_network(request->hub, request->realm);

@@ -51,12 +51,12 @@ void serve_node(struct request *request, struct response *response)
 }
 
 /* What a change to a node came to: all concerned hear of it, and the caller what it is now. */
-static void finish(struct request *request, struct response *response, int result, const char *what)
+static void finish(struct request *request, struct response *response, int result)
 {
 	const struct member *member;
 
 	if (result != 0) {
-		answer_store_error(request, response, result, what);
+		answer_store_error(request, response, result);
 		return;
 	}
 	member = changes_node(request->hub, request->node->node.id);
@@ -86,24 +86,22 @@ void serve_change_node(struct request *request, struct response *response)
 		r = store_tag_node(store, request->actor, id, (const char(*)[TAG_MAX + 1]) tags);
 	if (r == 0 && expires_s >= 0)
 		r = store_expire_node(store, request->actor, id, expires_s, hub_now_s());
-	if (r != 0 && r != -EEXIST)
+	finish(request, response, r);
+	if (r != 0) /* something before that may be done */
 		(void)changes_node(request->hub, id);
-	finish(request, response, r, name != NULL ? name : request->node->node.name);
 }
 
 void serve_approve_node(struct request *request, struct response *response)
 {
 	finish(request, response,
 		store_approve_node(
-			request->hub->store, request->actor, request->node->node.id, hub_now_s()),
-		"approved: neither pending nor expired");
+			request->hub->store, request->actor, request->node->node.id, hub_now_s()));
 }
 
 void serve_revoke_node(struct request *request, struct response *response)
 {
 	finish(request, response,
-		store_revoke_node(request->hub->store, request->actor, request->node->node.id),
-		"revoked: it is already");
+		store_revoke_node(request->hub->store, request->actor, request->node->node.id));
 }
 
 void serve_remove_node(struct request *request, struct response *response)
@@ -111,7 +109,7 @@ void serve_remove_node(struct request *request, struct response *response)
 	int r = changes_remove_node(request->hub, request->actor, request->node);
 
 	if (r != 0)
-		answer_store_error(request, response, r, "node");
+		answer_store_error(request, response, r);
 	else
 		answer(response, 204, NULL);
 }

@@ -16,7 +16,7 @@ void serve_policy(struct request *request, struct response *response)
 	int r = store_policy(request->hub->store, network->id, &text);
 
 	if (r != 0) {
-		answer_store_error(request, response, r, "policy");
+		answer_store_error(request, response, r);
 		return;
 	}
 	answer(response, 200,
@@ -25,35 +25,46 @@ void serve_policy(struct request *request, struct response *response)
 	free(text);
 }
 
-/* Run a policy's tests against the nodes of the network. */
-static int run_tests(const struct request *request, const struct policy *policy, unsigned *ret_line)
+static void answer_line_error(struct response *response, unsigned line, const char *error)
+{
+	answer_error(response, 400, "line %u: %s", line, error);
+	if (response->body != NULL)
+		json_object_set_new(response->body, "line", json_integer(line));
+}
+
+bool policy_passes(const struct request *request, struct response *response,
+	const struct policy *policy, bool allows_by_default)
 {
 	const struct realm *realm = request->realm;
 	struct policy_subject *subjects = calloc(realm->num_nodes + 1, sizeof(*subjects));
 	const struct member *member;
+	char error[POLICY_ERROR_LEN] = "out of memory";
+	unsigned line = 0;
 	size_t num = 0;
-	int r;
+	int r = -ENOMEM;
 
-	if (subjects == NULL)
-		return -ENOMEM;
-	for (uint32_t slot = 0; (member = directory_next(&request->hub->directory, &slot)) != NULL;
+	for (uint32_t slot = 0; subjects != NULL &&
+				(member = directory_next(&request->hub->directory, &slot)) != NULL;
 		slot++) {
 		if (member->realm == realm && member->node.state != NODE_REVOKED)
 			subjects[num++] = member_subject(member);
 	}
-	r = policy_test(policy, realm->network.allows_by_default, subjects, num, ret_line);
+	if (subjects != NULL)
+		r = policy_test(policy, allows_by_default, subjects, num, &line, error);
 	free(subjects);
-	return r;
+	if (r != 0)
+		answer_line_error(response, line, error);
+	return r == 0;
 }
 
 /* Read the policy in the body and run its tests. NULL: the answer says what is wrong with it. */
 static struct policy *read_policy(
 	const struct request *request, struct response *response, const char **ret_text)
 {
+	char error[POLICY_ERROR_LEN] = "out of memory";
 	struct policy *policy;
-	const char *text = NULL, *error = "out of memory";
+	const char *text = NULL;
 	unsigned line = 0;
-	int r;
 
 	if (!field_text(request, response, "text", &text))
 		return NULL;
@@ -61,22 +72,16 @@ static struct policy *read_policy(
 		answer_error(response, 400, "\"text\" is missing");
 		return NULL;
 	}
-	r = policy_parse(&policy, text, strlen(text), &line, &error);
-	if (r == 0) {
-		r = run_tests(request, policy, &line);
-		if (r == 0) {
-			*ret_text = text;
-			return policy;
-		}
-		policy_free(policy);
-		error = r == -EPERM    ? "this test fails"
-			: r == -ENOENT ? "this test names a node or a tag that nobody has"
-				       : "out of memory";
+	if (policy_parse(&policy, text, strlen(text), &line, error) != 0) {
+		answer_line_error(response, line, error);
+		return NULL;
 	}
-	answer_error(response, 400, "line %u: %s", line, error);
-	if (response->body != NULL)
-		json_object_set_new(response->body, "line", json_integer(line));
-	return NULL;
+	if (!policy_passes(request, response, policy, request->realm->network.allows_by_default)) {
+		policy_free(policy);
+		return NULL;
+	}
+	*ret_text = text;
+	return policy;
 }
 
 void serve_check_policy(struct request *request, struct response *response)
@@ -102,7 +107,7 @@ void serve_set_policy(struct request *request, struct response *response)
 	r = store_set_policy(request->hub->store, request->actor, realm->network.id, text);
 	if (r != 0) {
 		policy_free(policy);
-		answer_store_error(request, response, r, "this policy");
+		answer_store_error(request, response, r);
 		return;
 	}
 	changes_policy(request->hub, realm, policy, realm->network.allows_by_default);

@@ -132,6 +132,13 @@ static void tell_self(struct member *member)
 		stream_finish(member->stream);
 }
 
+static void note_seen(struct hub *hub, struct member *member)
+{
+	member->node.seen_s = hub_now_s();
+	if (store_seen(hub->store, member->node.id, member->node.seen_s) != 0)
+		log_error("node %s: %s", member->node.name, store_error(hub->store));
+}
+
 void changes_start_stream(struct hub *hub, struct member *member, int fd, uint64_t since)
 {
 	static const char head[] = "HTTP/1.1 200 OK\r\n"
@@ -139,15 +146,16 @@ void changes_start_stream(struct hub *hub, struct member *member, int fd, uint64
 				   "Cache-Control: no-store\r\n"
 				   "Connection: close\r\n\r\n";
 	uint64_t seq = member->realm->network.seq, now_ns = clock_boottime_ns();
-	bool is_full =
-		since > seq || since < member->full_below || since < member->realm->full_below;
+	/* What has changed for it without a number of its peers': its own tags, the policy. */
+	bool is_full = since > seq || since < member->node.seq ||
+		       since < member->realm->network.policy_seq;
 	struct links links;
 
 	if (stream_start(hub->streams, fd, now_ns, &member->stream) != 0) {
 		log_error("stream of %s: out of memory", member->node.name);
 		return;
 	}
-	member->node.seen_s = hub_now_s();
+	note_seen(hub, member);
 	links = find_links(hub, member->node.id, is_full ? 0 : since);
 	if (is_full && since > seq)
 		since = 0;
@@ -217,7 +225,6 @@ struct member *changes_node(struct hub *hub, int64_t id)
 	hub->work.changes++;
 	hub->expire_s = hub_now_s();
 	note_seq(member->realm, node.seq);
-	member->full_below = member->realm->network.seq + 1;
 	follow_state(hub, member, was_active);
 	links = find_links(hub, id, 0);
 	tell_self(member);
@@ -284,16 +291,16 @@ void changes_remove_network(struct hub *hub, struct realm *realm)
 
 int changes_connect(struct hub *hub, struct member *member, struct member *peer)
 {
-	uint64_t seq = member->realm->network.seq, now_ns = clock_boottime_ns();
+	uint64_t now_ns = clock_boottime_ns();
 	int r = store_link(hub->store, member->node.id, peer->node.id);
 
 	if (r != 0)
 		return r;
 	hub->work.connects++;
-	member->full_below = peer->full_below = seq + 1;
+	read_seq(hub, member->realm);
 	tunnel_look_for(&hub->tunnel, &hub->directory, member, now_ns);
 	tunnel_look_for(&hub->tunnel, &hub->directory, peer, now_ns);
-	tell(hub, peer, member->node.id, seq);
+	tell(hub, peer, member->node.id, member->realm->network.seq);
 	return 0;
 }
 
@@ -352,7 +359,7 @@ void changes_policy(
 	realm->network.allows_by_default = allows_by_default;
 	hub->work.changes++;
 	read_seq(hub, realm);
-	realm->full_below = realm->network.seq + 1;
+	realm->network.policy_seq = realm->network.seq;
 	for (uint32_t slot = 0; (member = directory_next(&hub->directory, &slot)) != NULL; slot++) {
 		struct links links;
 

@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { HUB_HOST = 1 };
-
 /* --- addresses ------------------------------------------------------- */
 
 static const struct prefix *network_prefix(const struct network *network, uint16_t family)
@@ -194,8 +192,6 @@ static struct member *add_member(struct directory *directory, const struct node 
 	}
 	member->realm = realm;
 	member->node = *node;
-	member->full_below = realm->network.seq + 1;
-	member->stored_seen_s = node->seen_s;
 	directory->slots[member->slot] = member;
 	directory->num_members++;
 	realm->num_nodes++;
@@ -256,8 +252,9 @@ static void free_realm(struct realm *realm)
 struct realm *directory_add_realm(
 	struct directory *directory, const struct network *network, const char *policy_text)
 {
-	const char *text = policy_text != NULL ? policy_text : "", *error;
+	const char *text = policy_text != NULL ? policy_text : "";
 	struct realm **realms, *realm;
+	char error[POLICY_ERROR_LEN];
 	unsigned line;
 
 	realms = reallocarray(directory->realms, directory->num_realms + 1, sizeof(struct realm *));
@@ -268,8 +265,7 @@ struct realm *directory_add_realm(
 	if (realm == NULL)
 		return NULL;
 	realm->network = *network;
-	realm->full_below = network->seq + 1;
-	if (policy_parse(&realm->policy, text, strlen(text), &line, &error) != 0) {
+	if (policy_parse(&realm->policy, text, strlen(text), &line, error) != 0) {
 		free(realm);
 		return NULL;
 	}

@@ -17,9 +17,6 @@ struct stream;
 struct realm {
 	struct network network;
 	struct policy *policy; /* owned, never NULL */
-	/* Who knows less than this seq is told of all its peers anew: their own numbers do not say
-	 * what has changed for them. */
-	uint64_t full_below;
 	size_t num_nodes;
 };
 
@@ -28,8 +25,6 @@ struct member {
 	struct node node;
 	struct realm *realm;
 	struct stream *stream;	 /* NULL: not connected */
-	uint64_t full_below;	 /* as in struct realm */
-	int64_t stored_seen_s;	 /* what of node.seen_s is in the store */
 	struct endpoint seen_at; /* where the tunnel sees it; family 0: not known */
 	uint32_t slot;
 };

@@ -16,9 +16,8 @@
 enum {
 	HUB_HOST = 1,
 	EXPIRE_RETRY_S = 10,
-	SEEN_STORE_S = 3600, /* how old in the store the time may be at which a node was seen */
-	SEEN_BATCH = 16,     /* nodes whose time is stored at once, every second at most */
-	SEEN_LOOK = 512,     /* nodes looked at for that */
+	SEEN_EVERY_S = 600, /* how often the store is told that a node is still connected */
+	SEEN_LOOK = 512,    /* nodes looked at for that, every second at most */
 };
 
 int64_t hub_now_s(void)
@@ -133,13 +132,12 @@ static void expire_nodes(struct hub *hub, int64_t now_s)
 	free(expired.nodes);
 }
 
-/* Store when nodes were seen, a few at a time: it need not survive to the second. */
-static void store_seen_nodes(struct hub *hub, int64_t now_s)
+/* Who is connected is seen. Some at a time, because nobody waits for it. */
+static void note_seen_nodes(struct hub *hub, int64_t now_s)
 {
-	unsigned stored = 0;
 	int r = 0;
 
-	for (unsigned i = 0; i < SEEN_LOOK && stored < SEEN_BATCH && r == 0; i++) {
+	for (unsigned i = 0; i < SEEN_LOOK && r == 0; i++) {
 		struct member *member = directory_next(&hub->directory, &hub->seen_slot);
 
 		if (member == NULL) {
@@ -147,14 +145,10 @@ static void store_seen_nodes(struct hub *hub, int64_t now_s)
 			break;
 		}
 		hub->seen_slot++;
-		if (member->stream != NULL)
-			member->node.seen_s = now_s;
-		if (member->node.seen_s - member->stored_seen_s < SEEN_STORE_S)
+		if (member->stream == NULL || now_s - member->node.seen_s < SEEN_EVERY_S)
 			continue;
-		r = store_seen(hub->store, member->node.id, member->node.seen_s);
-		if (r == 0)
-			member->stored_seen_s = member->node.seen_s;
-		stored++;
+		r = store_seen(hub->store, member->node.id, now_s);
+		member->node.seen_s = now_s;
 	}
 	if (r != 0)
 		log_error("store: cannot note who was seen: %s", store_error(hub->store));
@@ -167,7 +161,7 @@ uint64_t hub_expire(struct hub *hub, uint64_t now_ns)
 
 	if (hub->expire_s != 0 && hub->expire_s <= now_s)
 		expire_nodes(hub, now_s);
-	store_seen_nodes(hub, now_s);
+	note_seen_nodes(hub, now_s);
 	(void)streams_expire(hub->streams, now_ns);
 	leave_ns = tunnel_expire(&hub->tunnel, now_ns);
 	return leave_ns != 0 && leave_ns < next_ns ? leave_ns : next_ns;

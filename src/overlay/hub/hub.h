@@ -29,7 +29,7 @@ struct hub {
 	int launcher_fd; /* -1: there is none, in tests */
 	int64_t started_s;
 	int64_t expire_s;   /* when the store has something to expire; 0: when something changes */
-	uint32_t seen_slot; /* where hub_note_seen() goes on */
+	uint32_t seen_slot; /* where looking for those who are connected goes on */
 	struct hub_work work;
 };
 

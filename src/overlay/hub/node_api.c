@@ -81,7 +81,7 @@ void serve_connect(struct request *request, struct response *response)
 	}
 	r = changes_connect(request->hub, member, peer);
 	if (r != 0)
-		answer_store_error(request, response, r, peer->node.name);
+		answer_store_error(request, response, r);
 	else
 		answer(response, 200, json_pack("{s:o}", "peer", view_peer(member, peer)));
 }
@@ -102,7 +102,7 @@ void serve_forget(struct request *request, struct response *response)
 	if (peer != NULL && peer->realm == request->realm && peer != request->caller.member)
 		r = changes_forget(request->hub, request->caller.member, peer);
 	if (r != 0 && r != -ENOENT)
-		answer_store_error(request, response, r, "that peer");
+		answer_store_error(request, response, r);
 	else
 		answer(response, 204, NULL);
 }
@@ -190,7 +190,7 @@ void serve_endpoints(struct request *request, struct response *response)
 	}
 	r = store_set_endpoints(request->hub->store, member->node.id, endpoints, &seq);
 	if (r != 0) {
-		answer_store_error(request, response, r, member->node.name);
+		answer_store_error(request, response, r);
 		return;
 	}
 	memcpy(member->node.endpoints, endpoints, sizeof(endpoints));
@@ -203,7 +203,7 @@ void serve_leave(struct request *request, struct response *response)
 	int r = changes_remove_node(request->hub, request->actor, request->caller.member);
 
 	if (r != 0)
-		answer_store_error(request, response, r, "this node");
+		answer_store_error(request, response, r);
 	else
 		answer(response, 204, NULL);
 }

@@ -38,30 +38,28 @@ void answer_error(struct response *response, unsigned status, const char *format
 	answer(response, status, json_pack("{s:s}", "error", text));
 }
 
-void answer_store_error(
-	const struct request *request, struct response *response, int error, const char *what)
+void answer_store_error(const struct request *request, struct response *response, int error)
 {
 	static const struct {
 		int error;
 		unsigned status;
-		const char *text;
 	} table[] = {
-		{-ENOENT, 404, "there is no such"},
-		{-EEXIST, 409, "is taken already:"},
-		{-EADDRINUSE, 409, "overlaps another network's:"},
-		{-EADDRNOTAVAIL, 409, "no room is left:"},
-		{-ENOTEMPTY, 409, "still has nodes:"},
-		{-EINVAL, 400, "cannot be:"},
+		{-ENOENT, 404},
+		{-EEXIST, 409},
+		{-EADDRINUSE, 409},
+		{-EADDRNOTAVAIL, 409},
+		{-ENOTEMPTY, 409},
+		{-EINVAL, 400},
 	};
 	const char *text = store_error(request->hub->store);
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		if (table[i].error == error) {
-			answer_error(response, table[i].status, "%s %s", table[i].text, what);
+			answer_error(response, table[i].status, "%s", text);
 			return;
 		}
 	}
-	log_error("store: %s: %s", what, text);
+	log_error("store: %s", text);
 	/* What nodes are told holds nothing of the hub's files. */
 	answer_error(response, error == -ENOSPC ? 507 : 503, "the hub cannot save this: %s",
 		request->caller.is_admin ? text : "its store fails");

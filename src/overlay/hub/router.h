@@ -57,9 +57,8 @@ void router_serve(struct request *request, struct response *ret_response);
 void answer(struct response *response, unsigned status, json_t *body);
 void answer_error(struct response *response, unsigned status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* For a failure of the store (negative); `what` is what was asked for. */
-void answer_store_error(
-	const struct request *request, struct response *response, int error, const char *what);
+/* For a failure of the store (negative), just now. */
+void answer_store_error(const struct request *request, struct response *response, int error);
 
 /* An argument of the query, or NULL. */
 const char *request_argument(const struct request *request, const char *key);
@@ -115,7 +114,10 @@ route_serve serve_keys, serve_add_key, serve_revoke_key;
 /* admin_nodes.c */
 route_serve serve_all_nodes, serve_nodes, serve_node, serve_change_node, serve_approve_node,
 	serve_revoke_node, serve_remove_node;
-/* admin_policy.c */
+/* admin_policy.c: whether the tests of the policy of request->realm pass; if not, that is answered.
+ */
+MUST_CHECK bool policy_passes(const struct request *request, struct response *response,
+	const struct policy *policy, bool allows_by_default);
 route_serve serve_policy, serve_set_policy, serve_check_policy, serve_why;
 /* admin_hub.c */
 route_serve serve_status, serve_audit, serve_verify_audit, serve_admins, serve_set_admin,

@@ -76,24 +76,6 @@ static int open_signals(void)
 	return must_errno(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd");
 }
 
-/* What to do about a database that does not open. */
-static const char *advice(int error)
-{
-	switch (error) {
-	case -EUCLEAN:
-		return "the database is of a newer adit-hub; use that";
-	case -EBADMSG:
-		return "the database is damaged; bring back a copy";
-	case -ENOSPC:
-		return "the database does not open: the disk is full";
-	case -EROFS:
-	case -EACCES:
-		return "the database's directory must be writable";
-	default:
-		return "the database does not open";
-	}
-}
-
 static void say_what_next(const struct hub *hub)
 {
 	if (hub->directory.num_realms > 0)
@@ -120,8 +102,10 @@ static void start(const char *subject)
 	server.epoll_fd = must_errno(epoll_create1(EPOLL_CLOEXEC), "epoll");
 	must(streams_new(server.epoll_fd, TAG_STREAM, &hub->streams), "streams");
 	r = hub_open(hub, HUB_DATABASE);
-	if (r != 0)
-		role_fail(advice(r), r);
+	if (r != 0) {
+		log_error("%s", store_error(NULL));
+		role_fail("cannot begin", r);
+	}
 	/* All nodes may come back at once. */
 	must_errno(listen(HUB_FD_API, BACKLOG), "listen");
 	must(http_new(hub, HUB_FD_API, false, &server.api), "node API");

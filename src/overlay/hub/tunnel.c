@@ -5,14 +5,10 @@
 #include "overlay/hub/tunnel.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "config/uapi.h"
-
-enum { ANSWER_TIMEOUT_MS = 10000 };
+#include "config/uapi_socket.h"
 
 #define LEAVE_NS (2 * SECOND_NS)
 /* What was seen is good for so long, and looking takes at most a hundredth of our time. Where
@@ -21,90 +17,12 @@ enum { ANSWER_TIMEOUT_MS = 10000 };
 #define LOOK_AGAIN_NS (100 * MSEC_NS)
 enum { LOOK_SHARE = 100, LOOK_AGAIN_SHARE = 20 };
 
-/* --- one request, one reply ------------------------------------------ */
-
-static int wait_for(int fd, short events)
-{
-	struct pollfd pollfd = {.fd = fd, .events = events};
-	int r = poll(&pollfd, 1, ANSWER_TIMEOUT_MS);
-
-	return r > 0 ? 0 : r == 0 ? -ETIMEDOUT : errno == EINTR ? 0 : -errno;
-}
-
-static int send_all(int fd, const struct text *request)
-{
-	size_t sent = 0;
-	int r = 0;
-
-	while (r == 0 && sent < request->len) {
-		ssize_t len = send(
-			fd, request->data + sent, request->len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (len >= 0)
-			sent += (size_t)len;
-		else
-			r = errno == EAGAIN ? wait_for(fd, POLLOUT) : errno == EINTR ? 0 : -errno;
-	}
-	return r;
-}
-
-static int receive_reply(int fd, struct text *reply)
-{
-	char buf[65536];
-	int r = 0;
-
-	while (r == 0 && (reply->len < 2 || memcmp(reply->data + reply->len - 2, "\n\n", 2) != 0)) {
-		ssize_t len = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
-
-		if (len > 0)
-			text_append(reply, buf, (size_t)len);
-		else
-			r = len == 0	      ? -EPIPE
-			    : errno == EAGAIN ? wait_for(fd, POLLIN)
-			    : errno == EINTR  ? 0
-					      : -errno;
-		if (reply->failed)
-			r = -ENOMEM;
-	}
-	wipe(buf, sizeof(buf)); /* a reply to get has the private key */
-	return r;
-}
-
-static int get(const struct tunnel *tunnel, struct config *ret_config)
-{
-	struct text request = {0}, reply = {0};
-	int r;
-
-	text_printf(&request, "get=1\n\n");
-	r = request.failed ? -ENOMEM : send_all(tunnel->uapi_fd, &request);
-	if (r == 0)
-		r = receive_reply(tunnel->uapi_fd, &reply);
-	if (r == 0)
-		r = uapi_parse_get_reply(reply.data, reply.len, ret_config);
-	text_deinit(&request);
-	text_deinit(&reply);
-	return r;
-}
+/* --- peers ----------------------------------------------------------- */
 
 static int set(const struct tunnel *tunnel, const struct config *config)
 {
-	struct text request = {0}, reply = {0};
-	int r;
-
-	if (tunnel->uapi_fd < 0)
-		return 0;
-	uapi_write_set(&request, config);
-	r = request.failed ? -ENOMEM : send_all(tunnel->uapi_fd, &request);
-	if (r == 0)
-		r = receive_reply(tunnel->uapi_fd, &reply);
-	if (r == 0)
-		r = uapi_parse_errno(reply.data, reply.len);
-	text_deinit(&request);
-	text_deinit(&reply);
-	return r;
+	return tunnel->uapi_fd < 0 ? 0 : uapi_socket_set(tunnel->uapi_fd, config);
 }
-
-/* --- peers ----------------------------------------------------------- */
 
 int tunnel_add(struct tunnel *tunnel, const struct member *member)
 {
@@ -198,7 +116,7 @@ int tunnel_sync(struct tunnel *tunnel, const struct directory *directory)
 	struct member *member;
 	struct map seen = {0}; /* slots of members that are peers as they should be */
 	uint32_t value;
-	int r = tunnel->uapi_fd < 0 ? 0 : get(tunnel, &have);
+	int r = tunnel->uapi_fd < 0 ? 0 : uapi_socket_get(tunnel->uapi_fd, &have);
 
 	for (size_t i = 0; r == 0 && i < have.num_peers; i++) {
 		member = directory_member_by_key(directory, have.peers[i].public_key);
@@ -237,7 +155,7 @@ void tunnel_look_for(struct tunnel *tunnel, const struct directory *directory,
 
 	if (!should_look(tunnel, member, now_ns))
 		return;
-	r = get(tunnel, &have);
+	r = uapi_socket_get(tunnel->uapi_fd, &have);
 	if (r != 0)
 		log_error("tunnel: cannot see peers: %s", strerror(-r));
 	for (size_t i = 0; r == 0 && i < have.num_peers; i++) {
