@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "overlay/hub/options.h"
+
 struct option {
 	const char *name;
 	bool has_value;
@@ -110,15 +112,18 @@ int cli_complain(const char *format, ...)
 	return CLI_FAILED;
 }
 
-void cli_write_usage(void)
+static int write_usage(FILE *stream, int status)
 {
+	fprintf(stream, "Usage: adit-hub NOUN [VERB] [ARGUMENT]...\n\n"
+			"  run              run a hub in the foreground, for service managers\n");
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-		printf("  %-7s %-8s %s\n", verbs[i].noun,
+		fprintf(stream, "  %-7s %-8s %s\n", verbs[i].noun,
 			verbs[i].verb != NULL ? verbs[i].verb : "", verbs[i].summary);
-	printf("\n`adit-hub NOUN VERB --help' shows the arguments. With all of them:\n"
-	       "  --json          print JSON\n"
-	       "  --socket PATH   of the hub (" HUB_ADMIN_SOCKET ")\n"
-	       "TIME is a number and s, m, h, d or w: 12h, 7d.\n");
+	fprintf(stream, "\n`adit-hub NOUN VERB --help' shows the arguments. With all but run:\n"
+			"  --json          print JSON\n"
+			"  --socket PATH   of the hub (" HUB_SOCKET ")\n"
+			"TIME is a number and s, m, h, d or w: 12h, 7d.\n");
+	return status;
 }
 
 static int write_verb_usage(FILE *stream, const struct verb *verb, int status)
@@ -219,7 +224,7 @@ static bool take_option(struct cli *cli, const struct verb *verb, int argc, char
 
 static int run_verb(const struct verb *verb, int argc, char *argv[])
 {
-	struct cli cli = {.options[OPTION_SOCKET] = HUB_ADMIN_SOCKET};
+	struct cli cli = {.options[OPTION_SOCKET] = HUB_SOCKET};
 	int status;
 
 	for (int i = 0; i < argc; i++) {
@@ -258,9 +263,17 @@ static int write_noun_usage(FILE *stream, const char *noun, int status)
 
 int cli_main(int argc, char *argv[])
 {
-	const char *noun = argv[1], *word = argc > 2 ? argv[2] : NULL;
+	const char *noun = argc > 1 ? argv[1] : NULL, *word = argc > 2 ? argv[2] : NULL;
 	bool is_noun = false;
 
+	if (noun == NULL)
+		return write_usage(stderr, CLI_USAGE);
+	if (is_help(noun))
+		return write_usage(stdout, CLI_OK);
+	if (strcmp(noun, "--version") == 0 || strcmp(noun, "-v") == 0) {
+		printf("adit-hub %s\n", ADIT_VERSION);
+		return CLI_OK;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		const struct verb *verb = &verbs[i];
 

@@ -9,14 +9,9 @@
 
 #include "overlay/wire/names.h"
 
-#define HUB_ADMIN_SOCKET "/run/adit/hub.sock" /* unless --socket says another */
-
-/* `adit-hub NOUN [VERB] …`: argv[1] is the noun. Returns the exit status: 0, 1 (it failed), 2
+/* `adit-hub NOUN [VERB] …`, the whole command line. Returns the exit status: 0, 1 (it failed), 2
  * (usage). */
 int cli_main(int argc, char *argv[]);
-
-/* What cli_main() offers, a line each, for the usage of the whole program. */
-void cli_write_usage(void);
 
 /* --- what was typed, for the verbs -------------------------------------------------------- */
 

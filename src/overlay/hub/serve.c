@@ -17,6 +17,7 @@
 #include "overlay/hub/enrol.h"
 #include "overlay/hub/http.h"
 #include "overlay/hub/hub.h"
+#include "overlay/launch/launch.h"
 #include "privsep/ipc.h"
 
 enum { BACKLOG = 4096, EVENTS = 256, DESCRIPTORS = 65536 };
@@ -98,7 +99,7 @@ static void start(const char *subject)
 	hub->tunnel.uapi_fd = HUB_FD_UAPI;
 	must(ipc_receive(HUB_FD_LAUNCHER, &hub->setup, sizeof(hub->setup)), "launcher");
 	server.signal_fd = open_signals();
-	sandbox_enter(&hub_roles[HUB_ROLE_HUB].sandbox);
+	hub_enter_sandbox();
 	server.epoll_fd = must_errno(epoll_create1(EPOLL_CLOEXEC), "epoll");
 	must(streams_new(server.epoll_fd, TAG_STREAM, &hub->streams), "streams");
 	r = hub_open(hub, HUB_DATABASE);
@@ -114,6 +115,7 @@ static void start(const char *subject)
 	watch(http_fd(server.admin), TAG_ADMIN);
 	watch(HUB_FD_DOOR, TAG_DOOR);
 	watch(server.signal_fd, TAG_SIGNAL);
+	must(launch_ready(HUB_FD_LAUNCHER), "launcher");
 	say_what_next(hub);
 }
 
