@@ -77,16 +77,6 @@ static int open_signals(void)
 	return must_errno(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd");
 }
 
-static void say_what_next(const struct hub *hub)
-{
-	if (hub->directory.num_realms > 0)
-		return;
-	fprintf(stderr,
-		"adit-hub: ready. No network yet: make one, and a link for its first node:\n"
-		"  adit-hub network add home\n"
-		"  adit-hub key create home\n");
-}
-
 static void start(const char *subject)
 {
 	struct hub *hub = &server.hub;
@@ -99,6 +89,8 @@ static void start(const char *subject)
 	hub->tunnel.uapi_fd = HUB_FD_UAPI;
 	must(ipc_receive(HUB_FD_LAUNCHER, &hub->setup, sizeof(hub->setup)), "launcher");
 	server.signal_fd = open_signals();
+	/* All nodes may come back at once. */
+	must_errno(listen(HUB_FD_API, BACKLOG), "listen");
 	hub_enter_sandbox();
 	server.epoll_fd = must_errno(epoll_create1(EPOLL_CLOEXEC), "epoll");
 	must(streams_new(server.epoll_fd, TAG_STREAM, &hub->streams), "streams");
@@ -107,8 +99,6 @@ static void start(const char *subject)
 		log_error("%s", store_error(NULL));
 		role_fail("cannot begin", r);
 	}
-	/* All nodes may come back at once. */
-	must_errno(listen(HUB_FD_API, BACKLOG), "listen");
 	must(http_new(hub, HUB_FD_API, false, &server.api), "node API");
 	must(http_new(hub, HUB_FD_ADMIN, true, &server.admin), "admin API");
 	watch(http_fd(server.api), TAG_API);
@@ -116,7 +106,6 @@ static void start(const char *subject)
 	watch(HUB_FD_DOOR, TAG_DOOR);
 	watch(server.signal_fd, TAG_SIGNAL);
 	must(launch_ready(HUB_FD_LAUNCHER), "launcher");
-	say_what_next(hub);
 }
 
 static noreturn void stop(void)
