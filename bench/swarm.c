@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -308,7 +309,8 @@ static void tell_line(const struct node *node, const char *line, size_t len)
 
 	if (memmem(line, len, "\"peer\"", 6) && seq)
 		printf("{\"node\": %u, \"t\": %.6f, \"seq\": %llu}\n", node->number,
-			seconds(clock_boottime_ns()), strtoull(seq + 6 + (seq[6] == ' '), NULL, 10));
+			seconds(clock_boottime_ns()),
+			strtoull(seq + 6 + (seq[6] == ' '), NULL, 10));
 	fflush(stdout);
 }
 
@@ -454,8 +456,7 @@ static void door_ready(void *ctx, uint32_t events)
 	(void)events;
 	while ((n = recvfrom(fd, &in, sizeof(in), MSG_DONTWAIT, (struct sockaddr *)&from,
 			&from_len)) > 0) {
-		struct endpoint endpoint = {
-			.family = AF_INET, .port = ntohs(from.sin_port)};
+		struct endpoint endpoint = {.family = AF_INET, .port = ntohs(from.sin_port)};
 		uint32_t number;
 
 		memcpy(endpoint.addr, &from.sin_addr, sizeof(from.sin_addr));

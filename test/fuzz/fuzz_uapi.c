@@ -66,6 +66,20 @@ static void parse_as_reply(const char *data, size_t len)
 	text_deinit(&second);
 }
 
+static void parse_as_address(const char *data, size_t len, const char *key)
+{
+	struct prefix address, again;
+	struct text text = {0};
+
+	if (uapi_parse_address(data, len, key, &address) != 0)
+		return;
+	check(prefix_is_address(&address));
+	uapi_write_address(&text, key, &address);
+	check(uapi_parse_address(text.data, text.len, key, &again) == 0);
+	check(memcmp(&address, &again, sizeof(address)) == 0);
+	text_deinit(&text);
+}
+
 /* A request is found at the same place whether it comes at once or in pieces. */
 static void find(const char *data, size_t len)
 {
@@ -82,6 +96,8 @@ static void find(const char *data, size_t len)
 	check(found == piecewise && found <= (ssize_t)len);
 	if (found > 0 && operation == UAPI_SET)
 		parse_as_set(data, (size_t)found);
+	if (found > 0 && operation == UAPI_REFUSE)
+		parse_as_address(data, (size_t)found, "refuse");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -89,5 +105,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	find((const char *)data, size);
 	parse_as_set((const char *)data, size);
 	parse_as_reply((const char *)data, size);
+	parse_as_address((const char *)data, size, "wanted");
 	return 0;
 }

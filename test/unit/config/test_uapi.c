@@ -37,6 +37,15 @@ static void requests_are_found(void **state)
 		{"set=1\nlisten_port=1\n", 0, 0},
 		{"set=1\nlisten_port=1\n\nget", 21, UAPI_SET},
 		{"set=1 \n\n", -EPROTO, 0},
+		{"watch=1\n", 0, 0},
+		{"watch=1\n\nrefuse=", 9, UAPI_WATCH},
+		{"watch=2\n\n", -EPROTO, 0},
+		{"watch=1\nx", -EPROTO, 0},
+		{"refuse", 0, 0},
+		{"refuse=\n", 0, 0},
+		{"refuse=\n\n", 9, UAPI_REFUSE},
+		{"refuse=10.0.0.1\n\nrefuse=", 17, UAPI_REFUSE},
+		{"refuse\n\n", -EPROTO, 0},
 		{"\n", -EPROTO, 0},
 		{"GET=1\n\n", -EPROTO, 0},
 		{"\xff\xff", -EPROTO, 0},
@@ -332,6 +341,46 @@ static void bad_replies_are_refused(void **state)
 	}
 }
 
+static void addresses_are_read_and_written(void **state)
+{
+	static const struct {
+		const char *block, *written; /* NULL: is refused */
+	} rows[] = {
+		{"refuse=10.8.0.7\n\n", "refuse=10.8.0.7\n\n"},
+		{"refuse=FD08::0:7\n\n", "refuse=fd08::7\n\n"},
+		{"refuse=::ffff:10.8.0.7\n\n", "refuse=::ffff:10.8.0.7\n\n"},
+		{"refuse=10.8.0.7/32\n\n", NULL},
+		{"refuse=10.8.0\n\n", NULL},
+		{"refuse=10.8.0.7 \n\n", NULL},
+		{"refuse=fe80::1%1\n\n", NULL},
+		{"refuse=\n\n", NULL},
+		{"refuse=10.8.0.7\n", NULL},
+		{"refuse=10.8.0.7\n\n\n", NULL},
+		{"refuse=10.8.0.7\nrefuse=10.8.0.8\n\n", NULL},
+		{"wanted=10.8.0.7\n\n", NULL},
+		{"refuse=1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111\n\n",
+			NULL},
+		{"\n", NULL},
+		{"", NULL},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const size_t len = strlen(rows[i].block);
+		struct prefix address = {.family = 77};
+		struct text text = {0};
+		int r = uapi_parse_address(rows[i].block, len, "refuse", &address);
+
+		assert_int_equal(r, rows[i].written ? 0 : -EINVAL);
+		assert_int_equal(prefix_is_address(&address), r == 0);
+		if (r != 0)
+			continue;
+		uapi_write_address(&text, "refuse", &address);
+		assert_string_equal(text.data, rows[i].written);
+		text_deinit(&text);
+	}
+}
+
 static void errors_go_out_negative(void **state)
 {
 	struct text text = {0};
@@ -356,6 +405,7 @@ int main(void)
 		cmocka_unit_test(replies_to_get_come_back),
 		cmocka_unit_test(flags_of_a_reply_say_what_is_there),
 		cmocka_unit_test(bad_replies_are_refused),
+		cmocka_unit_test(addresses_are_read_and_written),
 		cmocka_unit_test(errors_go_out_negative),
 	};
 

@@ -81,6 +81,14 @@ static void emit_event(void *ctx, const struct event *event)
 	node->waiting[node->num_waiting++] = *event;
 }
 
+static void want(void *ctx, const struct prefix *address)
+{
+	struct node *node = ctx;
+
+	node->num_wanted++;
+	node->last_wanted = *address;
+}
+
 static void deliver(void *ctx, struct batch *packets)
 {
 	struct node *node = ctx;
@@ -301,8 +309,11 @@ void node_start(struct node *node)
 		.random = random_bytes,
 		.ctx = node,
 		.keys = {keyring_mix, keyring_prepare, node->keyring = keyring_new()}};
-	const struct transport_ops transport_ops = {
-		.send = send_datagrams, .deliver = deliver, .emit = emit_event, .ctx = node};
+	const struct transport_ops transport_ops = {.send = send_datagrams,
+		.deliver = deliver,
+		.emit = emit_event,
+		.want = want,
+		.ctx = node};
 
 	node->page = calloc(1, sizeof(*node->page));
 	assert_true(node->keyring && node->page);
@@ -379,6 +390,16 @@ void pair_reset_counts(void)
 		memset(node->page->drops, 0, sizeof(node->page->drops));
 		node->num_delivered = 0;
 	}
+}
+
+void node_allow(struct node *node, const struct prefix *prefix)
+{
+	node->depth++;
+	transport_lock(node->transport);
+	assert_int_equal(
+		transport_add_allowed_ip(node->transport, node->peer_id, prefix, pair->now_ns), 0);
+	transport_unlock(node->transport);
+	transport_leave(node);
 }
 
 /* --- inner packets --------------------------------------------------- */

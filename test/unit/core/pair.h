@@ -58,6 +58,8 @@ struct node {
 	/* What it did. */
 	unsigned sent[MESSAGE_DATA + 1]; /* datagrams, by message type */
 	unsigned controls[CONTROL_PURGE_STAGED + 1], events[EVENT_KEYPAIR_GONE + 1];
+	unsigned num_wanted;
+	struct prefix last_wanted;
 	struct control_handshake last_handshake; /* what CONTROL_SEND_HANDSHAKE said */
 	struct datagram last;			 /* sent */
 	unsigned num_delivered;
@@ -137,6 +139,9 @@ struct device_time node_time(const struct node *node);
 /* Build an inner IPv4 packet of len (>= INNER_HEADER) bytes, from the node to the other, with a
  * number by which the receiver knows it. */
 void inner_packet(const struct node *node, uint8_t *data, uint32_t len, uint32_t number);
+
+/* Give the other a prefix, as the monitor does. */
+void node_allow(struct node *node, const struct prefix *prefix);
 
 /* Hand inner packets to the node, as from its TUN device. */
 void node_send_batch(struct node *node, struct batch *batch);

@@ -191,7 +191,8 @@ static void test_unreachable4(void **state)
 		build(packet, AF_INET, lens[i], 17, 0);
 		memset(buf, 0xee, sizeof(buf));
 		/* 16 bytes of padding behind the packet are not quoted. */
-		assert_int_equal(inner_unreachable(buf, packet, lens[i] + 16, prohibited), 28 + quoted);
+		assert_int_equal(
+			inner_unreachable(buf, packet, lens[i] + 16, prohibited), 28 + quoted);
 		assert_int_equal(buf[28 + quoted], 0xee);
 		assert_int_equal(buf[0], 0x45);
 		assert_int_equal(load_be16(buf + 2), 28 + quoted);
@@ -221,7 +222,8 @@ static void test_unreachable6(void **state)
 
 		build(packet, AF_INET6, lens[i], 17, 0);
 		memset(buf, 0xee, sizeof(buf));
-		assert_int_equal(inner_unreachable(buf, packet, lens[i] + 16, prohibited), 48 + quoted);
+		assert_int_equal(
+			inner_unreachable(buf, packet, lens[i] + 16, prohibited), 48 + quoted);
 		assert_int_equal(buf[48 + quoted], 0xee);
 		assert_int_equal(load_be32(buf), 0x60000000);
 		assert_int_equal(load_be16(buf + 4), 8 + quoted);
@@ -262,7 +264,8 @@ static void check_answers(const struct answer_row *rows, size_t num_rows)
 
 		build(packet, rows[i].family, sizeof(packet), rows[i].protocol, 0);
 		memcpy(packet + rows[i].at, rows[i].bytes, rows[i].len);
-		if ((inner_unreachable(buf, packet, sizeof(packet), false) != 0) != rows[i].answered)
+		if ((inner_unreachable(buf, packet, sizeof(packet), false) != 0) !=
+			rows[i].answered)
 			fail_msg("%s: expected %d", rows[i].what, rows[i].answered);
 	}
 }

@@ -252,6 +252,193 @@ static void test_unreachable_answers_are_limited(void **state)
 	assert_int_equal(a->num_delivered, UNREACHABLES_BURST + 1);
 }
 
+/* --- destinations without a peer ------------------------------------- */
+
+/* What may come back for packets to other addresses: type, code, and the number of the packet. */
+static void assert_icmp(uint8_t code, uint32_t number)
+{
+	assert_int_equal(a->last_inner[9], IPPROTO_ICMP);
+	assert_int_equal(a->last_inner[20], 3);
+	assert_int_equal(a->last_inner[21], code);
+	assert_int_equal(load_be32(a->last_inner + 28 + 20), number);
+}
+
+static void send_to(uint8_t last, uint32_t number)
+{
+	uint8_t inner[64];
+
+	inner_packet(a, inner, sizeof(inner), number);
+	inner[19] = last;
+	node_send_packet(a, inner, sizeof(inner));
+}
+
+/* As the datapath does what the monitor asks. */
+static void watch(bool on)
+{
+	transport_lock(a->transport);
+	transport_watch(a->transport, on, pair->now_ns);
+	transport_unlock(a->transport);
+}
+
+static void give(uint8_t last)
+{
+	const struct prefix prefix = {.family = AF_INET, .cidr = 32, .addr = {10, 0, 0, last}};
+
+	node_allow(a, &prefix);
+}
+
+static void refuse(uint8_t last)
+{
+	const struct prefix address = {.family = AF_INET, .cidr = 32, .addr = {10, 0, 0, last}};
+
+	transport_lock(a->transport);
+	transport_refuse(a->transport, &address, pair->now_ns);
+	transport_unlock(a->transport);
+}
+
+static void test_held_packets_go_to_their_peer(void **state)
+{
+	const struct prefix nobodys = {.family = AF_INET, .cidr = 32, .addr = {10, 0, 0, 78}};
+
+	(void)state;
+	watch(true);
+	for (uint32_t i = 0; i < 3; i++)
+		send_to(77, i);
+	send_to(78, 9);
+	assert_int_equal(a->num_wanted, 2);
+	assert_memory_equal(&a->last_wanted, &nobodys, sizeof(nobodys));
+	assert_no_drops();
+	assert_int_equal(a->num_delivered, 0);
+	give(77);
+	assert_int_equal(a->events[EVENT_WANT_HANDSHAKE], 1);
+	send_to(77, 3); /* behind them */
+	pair_run();
+	assert_int_equal(b->num_delivered, 4);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(b->delivered[i], i);
+	/* and where there is a session at once */
+	give(78);
+	pair_run();
+	assert_delivered(b, 9);
+	assert_int_equal(
+		transport_add_allowed_ip(a->transport, 50, &nobodys, pair->now_ns), -ENOENT);
+	assert_int_equal(a->num_wanted, 2);
+}
+
+static void test_refused_packets_are_answered(void **state)
+{
+	(void)state;
+	watch(true);
+	for (uint32_t i = 0; i <= WANTED_PACKETS; i++)
+		send_to(77, i);
+	assert_int_equal(node_drops(a, DROP_STAGED), 1);
+	assert_int_equal(a->num_delivered, 0);
+	refuse(77);
+	assert_int_equal(a->num_delivered, WANTED_PACKETS);
+	assert_icmp(13, WANTED_PACKETS - 1);
+	send_to(77, 50);
+	assert_int_equal(a->num_delivered, WANTED_PACKETS + 1);
+	assert_icmp(13, 50);
+	assert_int_equal(node_drops(a, DROP_REFUSED), WANTED_PACKETS + 1);
+	assert_int_equal(a->num_wanted, 1);
+	pair->now_ns += WANTED_TIME_NS;
+	send_to(77, 51);
+	assert_int_equal(a->num_wanted, 2);
+	give(77); /* what counts more than a refusal */
+	pair_run();
+	assert_delivered(b, 51);
+	refuse(78);
+	give(78); /* which ends it */
+	assert_true(allowedips_remove(transport_allowedips(a->transport),
+		&(struct prefix){.family = AF_INET, .cidr = 32, .addr = {10, 0, 0, 78}},
+		a->peer_id));
+	send_to(78, 52);
+	assert_int_equal(a->num_wanted, 3);
+}
+
+static void test_held_packets_are_given_up(void **state)
+{
+	const uint64_t until_ns = pair->now_ns + WANTED_TIME_NS;
+
+	(void)state;
+	assert_int_equal(transport_run_timers(a->transport, pair->now_ns), 0);
+	watch(true);
+	assert_int_equal(transport_run_timers(a->transport, pair->now_ns), 0);
+	send_to(77, 1);
+	pair->now_ns += SECOND_NS;
+	send_to(78, 2);
+	assert_int_equal(transport_run_timers(a->transport, pair->now_ns), until_ns);
+	pair->now_ns = until_ns - 1;
+	assert_int_equal(transport_run_timers(a->transport, pair->now_ns), until_ns);
+	assert_int_equal(a->num_delivered, 0);
+	pair->now_ns = until_ns;
+	assert_int_equal(transport_run_timers(a->transport, until_ns), until_ns + SECOND_NS);
+	assert_int_equal(a->num_delivered, 1);
+	assert_icmp(1, 1);
+	assert_int_equal(node_drops(a, DROP_NO_PEER), 1);
+	/* and all at once when nobody watches any more */
+	watch(false);
+	assert_int_equal(a->num_delivered, 2);
+	assert_icmp(1, 2);
+	send_to(77, 3);
+	assert_icmp(1, 3);
+	refuse(77); /* too late */
+	send_to(77, 4);
+	assert_icmp(1, 4);
+	pair->now_ns += 9 * SECOND_NS;
+	assert_int_equal(transport_run_timers(a->transport, pair->now_ns), 0);
+	/* a new watcher hears of it anew; when the link goes down it is forgotten */
+	watch(true);
+	send_to(77, 5);
+	watch(true);
+	assert_icmp(1, 5);
+	send_to(77, 6);
+	assert_int_equal(a->num_wanted, 4);
+	transport_set_link(a->transport, false, PAIR_MTU);
+	watch(false);
+	assert_icmp(1, 5);
+}
+
+/* Only what could be another host's raises an event. */
+static void test_what_nobody_can_have_is_not_wanted(void **state)
+{
+	static const struct {
+		uint8_t version;
+		uint8_t dst[16];
+		bool wanted;
+	} rows[] = {
+		{4, {10, 0, 0, 77}, true},
+		{4, {224, 0, 0, 251}, false},
+		{4, {255, 255, 255, 255}, false},
+		{4, {169, 254, 1, 1}, false},
+		{4, {169, 253, 1, 1}, true},
+		{4, {127, 0, 0, 1}, false},
+		{4, {0}, false},
+		{6, {0xfd, 1}, true},
+		{6, {0xff, 2, [15] = 1}, false},
+		{6, {0xfe, 0x80, [15] = 1}, false},
+		{6, {0xfe, 0xbf, [15] = 1}, false},
+		{6, {0xfe, 0xc0, [15] = 1}, true},
+		{6, {[15] = 1}, false},
+		{6, {0}, false},
+	};
+
+	(void)state;
+	watch(true);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t inner[64] = {0x60, [7] = 64};
+		const bool is_ipv6 = rows[i].version == 6;
+
+		if (!is_ipv6)
+			inner_packet(a, inner, sizeof(inner), 1);
+		memcpy(inner + (is_ipv6 ? 24 : 16), rows[i].dst, is_ipv6 ? 16 : 4);
+		a->num_wanted = 0;
+		node_send_packet(a, inner, sizeof(inner));
+		if (a->num_wanted != rows[i].wanted)
+			fail_msg("row %zu", i);
+	}
+}
+
 /* Our own data message, routed into its own tunnel, is not wrapped again; others' are. */
 static void test_own_datagram_is_not_wrapped(void **state)
 {
@@ -350,6 +537,10 @@ int main(void)
 		pair_test(test_not_ip_is_dropped),
 		pair_test(test_unreachable_is_answered),
 		pair_test(test_unreachable_answers_are_limited),
+		pair_test(test_held_packets_go_to_their_peer),
+		pair_test(test_refused_packets_are_answered),
+		pair_test(test_held_packets_are_given_up),
+		pair_test(test_what_nobody_can_have_is_not_wanted),
 		pair_test(test_own_datagram_is_not_wrapped),
 		pair_test(test_link_down_drops_everything),
 		pair_test(test_peers_of_transport),

@@ -45,7 +45,7 @@ struct thread {
 static struct thread threads[NUM_WORKERS];
 
 static _Atomic bool is_calm, is_over;
-static _Atomic uint64_t num_wrong;
+static _Atomic uint64_t num_wrong, num_wanted;
 static _Atomic uint8_t counters_used[NUM_PEERS][NUM_GENERATIONS][COUNTERS / 8];
 static _Atomic uint8_t packets_seen[NUM_PEERS][NUM_WORKERS][NUM_PACKETS / 8];
 
@@ -191,6 +191,12 @@ static void emit(void *ctx, const struct event *event)
 	expect(event->type != EVENT_HANDSHAKE_MESSAGE);
 }
 
+static void want(void *ctx, const struct prefix *address)
+{
+	expect(ctx == &threads[0] && address->addr[1] == 3);
+	num_wanted++;
+}
+
 /* --- threads --------------------------------------------------------- */
 
 static void send_batch(struct thread *thread)
@@ -260,6 +266,29 @@ static void install(struct side *side, unsigned peer, unsigned generation)
 	transport_handle_control(side->transport, &control, SECOND_NS);
 }
 
+/* What is sent to nobody is wanted, refused, had by somebody without a session, or given up. */
+static void change_wanted(struct side *side, unsigned peer, unsigned what)
+{
+	const struct prefix all = {.family = AF_INET, .cidr = 16, .addr = {10, 3}};
+	const struct prefix one = {
+		.family = AF_INET, .cidr = 32, .addr = {10, 3, (uint8_t)peer, 1}};
+
+	if (what == 13)
+		(void)transport_run_timers(side->transport, SECOND_NS + WANTED_TIME_NS);
+	transport_lock(side->transport);
+	if (what == 10) {
+		transport_watch(side->transport, peer != 0, SECOND_NS);
+	} else if (what == 11) {
+		transport_refuse(side->transport, &one, SECOND_NS);
+	} else if (what == 12) {
+		assert_int_equal(
+			transport_add_allowed_ip(side->transport, NUM_PEERS - 1, &all, SECOND_NS),
+			0);
+		allowedips_remove(transport_allowedips(side->transport), &all, NUM_PEERS - 1);
+	}
+	transport_unlock(side->transport);
+}
+
 /* One of the things that happen now and then. */
 static void change(struct side *side, unsigned peer, unsigned what)
 {
@@ -288,7 +317,9 @@ static void change(struct side *side, unsigned peer, unsigned what)
 		       : what == 7 ? CONTROL_CLEAR_KEYPAIRS
 		       : what == 8 ? CONTROL_PURGE_STAGED
 				   : CONTROL_SEND_KEEPALIVE;
-	if (what >= 6)
+	if (what >= 10)
+		change_wanted(side, peer, what);
+	else if (what >= 6)
 		transport_handle_control(side->transport, &control, SECOND_NS);
 }
 
@@ -337,7 +368,7 @@ static void make_trouble(void)
 			install(&west, peer, generation);
 			nanosleep(&pause, NULL);
 			change(random_below(&threads[0], 2) ? &west : &east, peer,
-				random_below(&threads[0], 10));
+				random_below(&threads[0], 14));
 		}
 	}
 	is_over = true;
@@ -345,8 +376,8 @@ static void make_trouble(void)
 
 static void test_workers(void **state)
 {
-	const struct transport_ops west_ops = {west_send, west_deliver, emit, NULL, &threads[0]};
-	const struct transport_ops east_ops = {east_send, east_deliver, emit, NULL, &threads[0]};
+	const struct transport_ops west_ops = {west_send, west_deliver, emit, want, &threads[0]};
+	const struct transport_ops east_ops = {east_send, east_deliver, emit, want, &threads[0]};
 	uint64_t before, sent = 0;
 
 	(void)state;
@@ -364,7 +395,9 @@ static void test_workers(void **state)
 		assert_true(threads[i].num_delivered > 1000);
 	assert_true(east.page->drops[DROP_REPLAYED] > 0);
 	assert_true(west.page->drops[DROP_NO_PEER] > 0);
+	assert_true(west.page->drops[DROP_REFUSED] > 0);
 	assert_true(west.page->drops[DROP_STAGED] > 0);
+	assert_true(num_wanted > 0);
 	assert_int_equal(east.page->drops[DROP_BAD_TAG], 0);
 
 	/* and when nothing happens nothing is lost */

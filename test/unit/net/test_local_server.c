@@ -34,6 +34,10 @@ static ssize_t answer(void *ctx, const char *data, size_t len, size_t *scan, str
 		return len < LINE_MAX_LEN ? 0 : -EMSGSIZE;
 	}
 	num_answers++;
+	if (len == 10 && memcmp(data, "subscribe\n", 10) == 0) {
+		text_printf(reply, "subscribe %d\n", local_server_subscribe(server));
+		return 10;
+	}
 	text_append(reply, data, (size_t)(end + 1 - data));
 	return end + 1 - data;
 }
@@ -148,6 +152,87 @@ static void a_client_that_makes_no_sense_is_sent_away(void **state)
 	close(other);
 }
 
+static void push(const char *text)
+{
+	local_server_push(server, text, strlen(text));
+}
+
+/* Whoever says "subscribe" does. */
+static void what_is_pushed_goes_to_the_subscriber(void **state)
+{
+	int fd = new_client(), other = new_client();
+
+	(void)state;
+	push("to nobody\n");
+	say(other, "here\n");
+	hears(other, "here\n");
+	say(fd, "subscribe\n");
+	hears(fd, "subscribe 0\n");
+	push("one\n");
+	push("two\n");
+	hears(fd, "one\ntwo\n");
+	say(fd, "subscribe\n");
+	hears(fd, "subscribe 0\n");
+	say(other, "subscribe\n");
+	hears(other, "subscribe -16\n");
+	push("three\n");
+	say(fd, "still asking\n");
+	hears(fd, "three\nstill asking\n");
+	close(fd);
+	push("four\n"); /* it is gone, but nobody has looked yet */
+	assert_true(local_server_has_subscriber(server));
+	assert_true(serve());
+	assert_false(local_server_has_subscriber(server));
+	push("five\n");
+	say(other, "subscribe\n");
+	hears(other, "subscribe 0\n");
+	close(other);
+}
+
+static void a_slow_subscriber_loses_what_is_pushed(void **state)
+{
+	enum { LINES = 100000 };
+	int fd = new_client(), other = new_client(), num = 0, last = -1, number;
+	char line[16];
+
+	(void)state;
+	say(fd, "subscribe\n");
+	hears(fd, "subscribe 0\n");
+	for (int i = 0; i < LINES; i++) {
+		snprintf(line, sizeof(line), "%07d\n", i);
+		push(line);
+	}
+	say(other, "meanwhile\n");
+	hears(other, "meanwhile\n");
+	while (recv(fd, line, 8, MSG_DONTWAIT) == 8 ||
+		(serve() && recv(fd, line, 8, MSG_DONTWAIT) == 8)) {
+		number = atoi(line);
+		assert_true(number > last); /* whole lines, in order */
+		last = number;
+		num++;
+	}
+	assert_in_range(num, 65536 / 8, LINES / 2);
+	assert_false(local_server_is_busy(server));
+	push("again\n");
+	hears(fd, "again\n");
+	close(fd);
+	close(other);
+}
+
+static void who_is_busy(void **state)
+{
+	int fd = new_client();
+
+	(void)state;
+	assert_false(local_server_is_busy(server));
+	say(fd, "o");
+	assert_true(local_server_is_busy(server));
+	say(fd, "ne\n");
+	hears(fd, "one\n");
+	assert_false(local_server_is_busy(server));
+	close(fd);
+}
+
 /* What waits for a client that does not read stays small: it is not read itself. */
 static void a_client_that_does_not_read_waits(void **state)
 {
@@ -181,11 +266,20 @@ static void the_longest_silent_client_makes_room(void **state)
 	(void)state;
 	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++)
 		fds[i] = new_client();
+	say(fds[1], "subscribe\n"); /* it may be silent */
+	hears(fds[1], "subscribe 0\n");
+	for (int i = 3; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
+		say(fds[i], "I am busy\n");
+		hears(fds[i], "I am busy\n");
+	}
 	say(fds[0], "I am busy\n");
 	hears(fds[0], "I am busy\n");
 	extra = new_client();
-	is_sent_away(fds[1]);
-	fds[1] = extra;
+	is_sent_away(fds[2]);
+	fds[2] = extra;
+	extra = new_client();
+	is_sent_away(fds[3]);
+	fds[3] = extra;
 	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
 		say(fds[i], "here\n");
 		hears(fds[i], "here\n");
@@ -257,6 +351,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_client_that_makes_no_sense_is_sent_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_client_that_does_not_read_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_is_pushed_goes_to_the_subscriber, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_slow_subscriber_loses_what_is_pushed, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_is_busy, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			the_longest_silent_client_makes_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The client of UAPI sockets against a daemon that says what a test wrote: one request after the
+ * other on a connection, events in pieces and between replies, a daemon that goes.
+ */
+#include "config/uapi_socket.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int client, daemon_fd;
+static struct uapi_watch watch;
+
+static int setup(void **state)
+{
+	int ends[2];
+
+	(void)state;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	client = ends[0];
+	daemon_fd = ends[1];
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	uapi_watch_deinit(&watch);
+	close(client);
+	return close(daemon_fd);
+}
+
+static void daemon_says(const char *text)
+{
+	assert_int_equal(send(daemon_fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+static void daemon_hears(const char *text)
+{
+	char got[1000];
+	ssize_t n = recv(daemon_fd, got, sizeof(got), MSG_DONTWAIT);
+
+	assert_int_equal(n, strlen(text));
+	assert_memory_equal(got, text, strlen(text));
+}
+
+static void requests_follow_each_other(void **state)
+{
+	struct config config = {.flags = CONFIG_HAS_LISTEN_PORT, .listen_port = 5};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		daemon_says("errno=0\n\n");
+		assert_int_equal(uapi_socket_set(client, &config), 0);
+		daemon_hears("set=1\nlisten_port=5\n\n");
+		daemon_says("listen_port=7\nerrno=0\n\n");
+		assert_int_equal(uapi_socket_get(client, &config), 0);
+		daemon_hears("get=1\n\n");
+		assert_int_equal(config.listen_port, 7);
+		config.listen_port = 5;
+		daemon_says("errno=-98\n\n"); /* which does no harm to the connection */
+		assert_int_equal(uapi_socket_set(client, &config), -EADDRINUSE);
+		daemon_hears("set=1\nlisten_port=5\n\n");
+	}
+	daemon_says("errno=0\n");
+	shutdown(daemon_fd, SHUT_WR);
+	assert_int_equal(uapi_socket_get(client, &config), -EPROTO);
+	shutdown(daemon_fd, SHUT_RDWR);
+	assert_int_equal(uapi_socket_set(client, &config), -EPIPE);
+}
+
+static void begin(void)
+{
+	daemon_says("errno=0\n\n");
+	assert_int_equal(uapi_watch_begin(&watch, client), 0);
+	daemon_hears("watch=1\n\n");
+}
+
+static void assert_next(const char *text)
+{
+	struct prefix expected, address;
+
+	assert_int_equal(prefix_from_text(&expected, text), 0);
+	assert_int_equal(uapi_watch_next(&watch, &address), 1);
+	assert_memory_equal(&address, &expected, sizeof(address));
+}
+
+static void assert_none(int result)
+{
+	struct prefix address;
+
+	assert_int_equal(uapi_watch_next(&watch, &address), result);
+}
+
+static void events_are_taken_one_by_one(void **state)
+{
+	struct prefix address;
+
+	(void)state;
+	begin();
+	assert_none(0);
+	daemon_says("wanted=10.8.0.7\n\nwanted=fd08::7\n\nwan");
+	assert_next("10.8.0.7");
+	assert_next("fd08::7");
+	assert_none(0);
+	assert_int_equal(prefix_from_text(&address, "fd08::7"), 0);
+	assert_int_equal(uapi_watch_refuse(&watch, &address), 0);
+	daemon_hears("refuse=fd08::7\n\n");
+	daemon_says("ted=10.8.0.8\n\nerrno=0\n\n");
+	assert_next("10.8.0.8");
+	assert_none(0);
+	daemon_says("errno=0\n\nwanted=10.8.0.9\n\n");
+	assert_next("10.8.0.9");
+	shutdown(daemon_fd, SHUT_RDWR);
+	assert_none(-EPIPE);
+	assert_int_equal(uapi_watch_refuse(&watch, &address), -EPIPE);
+}
+
+static void events_may_come_with_the_first_reply(void **state)
+{
+	(void)state;
+	daemon_says("errno=0\n\nwanted=10.8.0.7\n\n");
+	assert_int_equal(uapi_watch_begin(&watch, client), 0);
+	assert_next("10.8.0.7");
+	assert_none(0);
+}
+
+static void what_is_no_event(void **state)
+{
+	static const struct {
+		const char *said;
+		int result;
+	} rows[] = {
+		{"errno=-22\n\n", -EINVAL},
+		{"wanted=10.8.0.7/32\n\n", -EPROTO},
+		{"wanted=x\n\n", -EPROTO},
+		{"refuse=10.8.0.7\n\n", -EPROTO},
+		{"\n\n", -EPROTO},
+	};
+	static char endless[10000];
+
+	(void)state;
+	begin();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		daemon_says(rows[i].said);
+		assert_none(rows[i].result);
+	}
+	memset(endless, 'x', sizeof(endless) - 1);
+	daemon_says(endless);
+	assert_none(-EPROTO);
+}
+
+static void a_tunnel_may_have_a_watcher_or_know_of_none(void **state)
+{
+	(void)state;
+	daemon_says("errno=-16\n\n");
+	assert_int_equal(uapi_watch_begin(&watch, client), -EBUSY);
+	shutdown(daemon_fd, SHUT_WR);
+	assert_int_equal(uapi_watch_begin(&watch, client), -EPIPE);
+}
+
+static void a_slow_tunnel_is_not_waited_for(void **state)
+{
+	struct prefix address;
+	int r = 0;
+
+	(void)state;
+	begin();
+	assert_int_equal(prefix_from_text(&address, "10.8.0.7"), 0);
+	for (int i = 0; i < 100000 && r == 0; i++)
+		r = uapi_watch_refuse(&watch, &address);
+	assert_int_equal(r, -EAGAIN);
+}
+
+static void names(void **state)
+{
+	(void)state;
+	assert_int_equal(uapi_socket_connect(""), -EINVAL);
+	assert_int_equal(uapi_socket_connect("a/b"), -EINVAL);
+	assert_int_equal(uapi_socket_connect("a123456789012345"), -EINVAL);
+	assert_int_equal(uapi_socket_connect("a12345678901234"), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(requests_follow_each_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(events_are_taken_one_by_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			events_may_come_with_the_first_reply, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_no_event, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_tunnel_may_have_a_watcher_or_know_of_none, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_slow_tunnel_is_not_waited_for, setup, teardown),
+		cmocka_unit_test(names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
