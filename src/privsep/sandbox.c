@@ -123,25 +123,39 @@ static void limit_system_calls(const struct sandbox *sandbox)
 		role_fail("seccomp", r);
 }
 
-/* No file of any kind, where the kernel has Landlock; the empty root alone elsewhere. */
-static void deny_files(const char *removable_dir)
+/* What a role may do with the files of its own directory. */
+#define OWN_FILES_ACCESS                                                    \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |     \
+		LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | \
+		LANDLOCK_ACCESS_FS_REMOVE_FILE)
+
+static void allow_access(int ruleset, const char *dir, uint64_t access)
+{
+	struct landlock_path_beneath_attr rule = {
+		.allowed_access = access, .parent_fd = open(dir, O_PATH | O_CLOEXEC)};
+
+	must(rule.parent_fd, dir);
+	must((int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0),
+		"Landlock");
+	close(rule.parent_fd);
+}
+
+/* No file of any kind but what the sandbox keeps, where the kernel has Landlock; the root directory
+ * alone elsewhere. */
+static void deny_files(const struct sandbox *sandbox)
 {
 	const struct landlock_ruleset_attr attr = {
 		.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
-	struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_ACCESS_FS_REMOVE_FILE};
 	int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 
 	if (!WITH_FILTERS || fd < 0) {
 		log_debug("no Landlock");
 		return;
 	}
-	if (removable_dir) {
-		rule.parent_fd = open(removable_dir, O_PATH | O_CLOEXEC);
-		must(rule.parent_fd, removable_dir);
-		must((int)syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0),
-			"Landlock");
-		close(rule.parent_fd);
-	}
+	if (sandbox->removable_dir)
+		allow_access(fd, sandbox->removable_dir, LANDLOCK_ACCESS_FS_REMOVE_FILE);
+	if (sandbox->keeps_directory)
+		allow_access(fd, "/", OWN_FILES_ACCESS);
 	must((int)syscall(SYS_landlock_restrict_self, fd, 0), "Landlock");
 	close(fd);
 }
@@ -179,27 +193,30 @@ static void forbid_dumps(void)
 }
 
 /* What sandbox_choose_user has written, if it was called. */
-static void read_chosen_user(uid_t *uid, gid_t *gid)
+void sandbox_user(uid_t *ret_uid, gid_t *ret_gid)
 {
 	const char *text = getenv(SANDBOX_ENV_USER);
 	char *end;
 
+	*ret_uid = NOBODY;
+	*ret_gid = NOBODY;
 	if (!text)
 		return;
-	*uid = (uid_t)strtoul(text, &end, 10);
-	if (*uid == 0 || *end != ':')
+	*ret_uid = (uid_t)strtoul(text, &end, 10);
+	if (*ret_uid == 0 || *end != ':')
 		role_fail(SANDBOX_ENV_USER, -EINVAL);
-	*gid = (gid_t)strtoul(end + 1, NULL, 10);
+	*ret_gid = (gid_t)strtoul(end + 1, NULL, 10);
 }
 
-static void drop_user(void)
+static void drop_user(bool keeps_directory)
 {
-	uid_t uid = NOBODY;
-	gid_t gid = NOBODY;
+	const char *root = keeps_directory ? "." : EMPTY_ROOT;
+	uid_t uid;
+	gid_t gid;
 
-	read_chosen_user(&uid, &gid);
-	if (WITH_FILTERS) {
-		must(chroot(EMPTY_ROOT), "chroot " EMPTY_ROOT);
+	sandbox_user(&uid, &gid);
+	if (WITH_FILTERS || keeps_directory) {
+		must(chroot(root), root);
 		must(chdir("/"), "chdir");
 	}
 	must(setgroups(0, NULL), "setgroups");
@@ -226,11 +243,11 @@ void sandbox_enter(const struct sandbox *sandbox)
 {
 	lock_memory();
 	if (!sandbox->keeps_user)
-		drop_user();
+		drop_user(sandbox->keeps_directory);
 	forbid_dumps(); /* a change of user would allow them again */
 	keep_capabilities(sandbox->capabilities);
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
-	deny_files(sandbox->removable_dir);
+	deny_files(sandbox);
 	if (sandbox->start_threads)
 		sandbox->start_threads();
 	limit_system_calls(sandbox);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Says "uid:gid" to the roles: whom they become. */
 #define SANDBOX_ENV_USER "ADIT_USER"
@@ -27,7 +28,10 @@ struct sandbox {
 	 * it, and that limit is for all threads. NULL: none. */
 	void (*start_threads)(void);
 	const char *removable_dir; /* where files may be removed; NULL: nowhere */
-	const int *calls;	   /* system calls besides the least, as libseccomp numbers them */
+	/* Its working directory, which is the user's, becomes its root directory, and there it may
+	 * have files. */
+	bool keeps_directory;
+	const int *calls; /* system calls besides the least, as libseccomp numbers them */
 	size_t num_calls;
 	const struct sandbox_exception *exceptions;
 	size_t num_exceptions;
@@ -43,6 +47,9 @@ void sandbox_enter(const struct sandbox *sandbox);
  * machine has it, else "nobody". Asks the name service, so it is for a process that waits for
  * nobody yet. */
 void sandbox_choose_user(void);
+
+/* Whom the roles become. */
+void sandbox_user(uid_t *ret_uid, gid_t *ret_gid);
 
 /* Make /run/adit/empty, the root directory in the sandbox. Returns 0 or a negative errno. */
 int sandbox_prepare(void);

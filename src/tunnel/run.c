@@ -15,14 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "config/number.h"
 #include "privsep/memory.h"
+#include "privsep/notify.h"
 #include "tunnel/roles.h"
 #include "tunnel/uapi.h"
 
@@ -42,27 +41,6 @@ static bool name_is_valid(const char *name)
 	       strspn(name,
 		       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_=+.-") ==
 		       len;
-}
-
-/* Tell systemd (sd_notify's protocol: one datagram) that we are ready. */
-static void notify_service_manager(void)
-{
-	static const char message[] = "READY=1";
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd;
-
-	if (!path || strlen(path) >= sizeof(addr.sun_path))
-		return;
-	strcpy(addr.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (*path == '@')
-		addr.sun_path[0] = '\0';
-	(void)sendto(fd, message, sizeof(message) - 1, MSG_NOSIGNAL, (struct sockaddr *)&addr,
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
-	close(fd);
 }
 
 /* Descriptor number of an environment variable appended to fds; the variable gets its new place.
@@ -176,7 +154,7 @@ static int supervise(const char *ifname, int ready_fd)
 		return 1;
 	close_others(fd, ready_fd < 0 ? fd : ready_fd);
 	if (wait_ready(fd)) {
-		notify_service_manager();
+		notify_ready();
 		if (ready_fd >= 0)
 			(void)!write(ready_fd, "", 1);
 	}

@@ -7,13 +7,14 @@
  *
  *   vault   holds the enrolment key (tunnel/vault.c, as in a tunnel)
  *   door    the enrolment port (overlay/door/door.h)
- *   hub     store, APIs, streams; its root directory is that of the database
+ *   server  the hub proper: store, APIs, streams
  */
 #ifndef ADIT_OVERLAY_HUB_ROLES_H
 #define ADIT_OVERLAY_HUB_ROLES_H
 
 #include <net/if.h>
 
+#include "overlay/door/door.h"
 #include "overlay/wire/link.h"
 #include "privsep/role.h"
 
@@ -35,10 +36,22 @@ struct hub_setup {
 	uint8_t hub_key[KEY_LEN];   /* public, the tunnel's */
 };
 
-/* The database, seen from the hub's root directory. */
+/* The database, seen from the hub's root directory: once in the sandbox, for there only it is the
+ * root. */
 #define HUB_DATABASE "/hub.db"
 
-noreturn void door_main(const char *subject);
+enum hub_role { HUB_ROLE_DOOR, HUB_ROLE_SERVER, HUB_ROLE_NUM };
+extern const struct role hub_roles[HUB_ROLE_NUM];
+
+/* What a hub does after exec. When it serves it says so by launch_ready(HUB_FD_LAUNCHER); when it
+ * ends before it has ever said so, the program ends. */
 noreturn void hub_main(const char *subject);
+
+/* For the hub: enter the sandbox, in which its root directory, and all the files it may have, is
+ * that of the database. */
+void hub_enter_sandbox(void);
+
+/* The command `adit-hub run`. Returns its exit status. */
+int hub_run(int argc, char *argv[]);
 
 #endif

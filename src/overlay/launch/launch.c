@@ -59,3 +59,8 @@ int launch_remove_address(int fd, const char ifname[IFNAMSIZ], const struct pref
 {
 	return call(fd, LAUNCH_REMOVE_ADDRESS, ifname, address, NULL);
 }
+
+int launch_ready(int fd)
+{
+	return call(fd, LAUNCH_READY, "", NULL, NULL);
+}

@@ -30,6 +30,10 @@ MUST_CHECK int launch_add_address(
 MUST_CHECK int launch_remove_address(
 	int fd, const char ifname[IFNAMSIZ], const struct prefix *address);
 
+/* Say that we are ready to serve; a service manager that waits for it is told. Returns 0 or a
+ * negative errno. */
+MUST_CHECK int launch_ready(int fd);
+
 /* --- the launcher's side -----------------------------------------------------------------------
  */
 
@@ -47,6 +51,9 @@ MUST_CHECK int launcher_start(struct launcher *launcher, const char *ifname, int
 /* Serve one message of the child at fd. Returns 0, or a negative errno when the child is gone
  * (-EPIPE) or misbehaves (-EPROTO). */
 MUST_CHECK int launcher_serve(struct launcher *launcher, int fd);
+
+/* Whether a child has said that it is ready. */
+bool launcher_is_ready(const struct launcher *launcher);
 
 /* A child process was reaped: if it was a tunnel's, the name of that tunnel is written (it died),
  * and true returned. */

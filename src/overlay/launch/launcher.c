@@ -39,6 +39,7 @@ struct tunnel {
 
 struct launcher {
 	char *program;
+	bool is_ready;
 	struct tunnel tunnels[MAX_TUNNELS];
 };
 
@@ -250,6 +251,11 @@ void launcher_free(struct launcher *launcher)
 	free(launcher);
 }
 
+bool launcher_is_ready(const struct launcher *launcher)
+{
+	return launcher->is_ready;
+}
+
 bool launcher_reaped(struct launcher *launcher, int pid, char ret_ifname[IFNAMSIZ])
 {
 	for (size_t i = 0; i < MAX_TUNNELS; i++) {
@@ -298,9 +304,13 @@ static int obey(struct launcher *launcher, const struct launch_request *request,
 {
 	struct tunnel *tunnel;
 
-	if (request->type < LAUNCH_TUNNEL || request->type > LAUNCH_REMOVE_ADDRESS ||
+	if (request->type < LAUNCH_TUNNEL || request->type > LAUNCH_READY ||
 		strnlen(request->ifname, IFNAMSIZ) == IFNAMSIZ)
 		return -EPROTO;
+	if (request->type == LAUNCH_READY) {
+		launcher->is_ready = true;
+		return 0;
+	}
 	if (!ifname_is_valid(request->ifname))
 		return -EINVAL;
 	if (request->type == LAUNCH_TUNNEL)

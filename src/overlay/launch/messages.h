@@ -15,12 +15,13 @@ enum launch_type {
 	LAUNCH_END_TUNNEL,
 	LAUNCH_ADD_ADDRESS,
 	LAUNCH_REMOVE_ADDRESS,
+	LAUNCH_READY, /* without a name */
 };
 
 struct launch_request {
 	uint32_t type;
 	char ifname[IFNAMSIZ];
-	struct prefix address; /* of the last two */
+	struct prefix address; /* of the two about addresses */
 };
 static_assert(sizeof(struct launch_request) == 40, "crosses processes");
 

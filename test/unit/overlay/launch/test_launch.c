@@ -138,6 +138,7 @@ static int use_tunnel(int fd)
 	EXPECT(launch_end_tunnel(fd, other) == 0);
 	EXPECT(if_nametoindex(other) == 0);
 	EXPECT(launch_end_tunnel(fd, other) == -ENOENT);
+	EXPECT(launch_ready(fd) == 0);
 	return 0;
 }
 
@@ -146,7 +147,9 @@ static void test_tunnel(void **state)
 	int last;
 
 	(void)state;
+	assert_false(launcher_is_ready(launcher));
 	assert_int_equal(serve(use_tunnel, &last), 0);
+	assert_true(launcher_is_ready(launcher));
 	assert_int_equal(last, -EPIPE);
 	/* the child is gone, the tunnel is not */
 	assert_int_not_equal(if_nametoindex(ours), 0);

@@ -70,14 +70,19 @@ static sqlite3 *raw_open(const struct fixture *f)
 	return db;
 }
 
-void raw_sql(const struct fixture *f, const char *sql)
+int raw_try(const struct fixture *f, const char *sql)
 {
 	sqlite3 *db = raw_open(f);
-	char *error = NULL;
+	int result = sqlite3_exec(db, sql, NULL, NULL, NULL);
 
-	if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK)
-		fail_msg("%s: %s", sql, error);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return result;
+}
+
+void raw_sql(const struct fixture *f, const char *sql)
+{
+	if (raw_try(f, sql) != SQLITE_OK)
+		fail_msg("%s", sql);
 }
 
 void raw_text(const struct fixture *f, const char *sql, char *ret_text, size_t size)

@@ -24,6 +24,8 @@ void fixture_reopen(struct fixture *f);
 void expect(const struct store *store, int r, int expected);
 /* Run SQL on the file by another connection, without any of our settings. */
 void raw_sql(const struct fixture *f, const char *sql);
+/* The same, and return SQLite's result. */
+int raw_try(const struct fixture *f, const char *sql);
 /* The first column of its first row. */
 int64_t raw_int(const struct fixture *f, const char *sql);
 void raw_text(const struct fixture *f, const char *sql, char *ret_text, size_t size);

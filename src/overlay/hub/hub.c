@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The hub: opening it, and what is due by time.
+ */
+#include "overlay/hub/hub.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "overlay/hub/changes.h"
+#include "overlay/launch/launch.h"
+
+enum {
+	HUB_HOST = 1,
+	EXPIRE_RETRY_S = 10,
+	SEEN_EVERY_S = 600, /* how often the store is told that a node is still connected */
+	SEEN_LOOK = 512,    /* nodes looked at for that, every second at most */
+};
+
+int64_t hub_now_s(void)
+{
+	return (int64_t)(clock_wall_ns() / SECOND_NS);
+}
+
+/* --- addresses ------------------------------------------------------- */
+
+int hub_add_addresses(const struct hub *hub, const struct network *network)
+{
+	static const uint16_t families[] = {AF_INET, AF_INET6};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(families) && r == 0; i++) {
+		struct prefix address = network_address(network, families[i], HUB_HOST);
+
+		if (address.family != 0 && hub->launcher_fd >= 0)
+			r = launch_add_address(hub->launcher_fd, hub->ifname, &address);
+	}
+	return r;
+}
+
+int hub_remove_addresses(const struct hub *hub, const struct network *network)
+{
+	static const uint16_t families[] = {AF_INET, AF_INET6};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		struct prefix address = network_address(network, families[i], HUB_HOST);
+		int failed = 0;
+
+		if (address.family != 0 && hub->launcher_fd >= 0)
+			failed = launch_remove_address(hub->launcher_fd, hub->ifname, &address);
+		r = failed != 0 ? failed : r;
+	}
+	return r;
+}
+
+/* --- opening --------------------------------------------------------- */
+
+int hub_open(struct hub *hub, const char *database)
+{
+	uint8_t hash_key[SIPHASH_KEY_LEN];
+	int r;
+
+	hub->started_s = hub_now_s();
+	hub->expire_s = hub->started_s;
+	if (getrandom(hash_key, sizeof(hash_key), 0) != (ssize_t)sizeof(hash_key))
+		return -EIO;
+	r = store_open(database, &hub->store);
+	if (r != 0)
+		return r;
+	r = directory_load(&hub->directory, hub->store, hash_key);
+	for (size_t i = 0; r == 0 && i < hub->directory.num_realms; i++)
+		r = hub_add_addresses(hub, &hub->directory.realms[i]->network);
+	if (r == 0)
+		r = tunnel_sync(&hub->tunnel, &hub->directory);
+	if (r != 0)
+		hub_close(hub);
+	return r;
+}
+
+void hub_close(struct hub *hub)
+{
+	directory_deinit(&hub->directory);
+	tunnel_deinit(&hub->tunnel);
+	store_close(hub->store);
+	hub->store = NULL;
+}
+
+/* --- by time --------------------------------------------------------- */
+
+/* Nodes that the store has expired or removed; told of when it is done with it. */
+struct expired {
+	struct node *nodes; /* owned */
+	size_t num;
+};
+
+static int note_expired(void *ctx, const struct node *node)
+{
+	struct expired *expired = ctx;
+	struct node *nodes =
+		reallocarray(expired->nodes, expired->num + 1, sizeof(*expired->nodes));
+
+	if (nodes == NULL)
+		return -ENOMEM;
+	expired->nodes = nodes;
+	expired->nodes[expired->num++] = *node;
+	return 0;
+}
+
+static void expire_nodes(struct hub *hub, int64_t now_s)
+{
+	struct expired expired = {0};
+	int r = store_expire_due(hub->store, now_s, note_expired, &expired, &hub->expire_s);
+
+	if (r != 0) {
+		log_error("store: cannot expire nodes: %s", store_error(hub->store));
+		hub->expire_s = now_s + EXPIRE_RETRY_S;
+	}
+	for (size_t i = 0; i < expired.num; i++) {
+		int64_t id = expired.nodes[i].id, expire_s = hub->expire_s;
+		struct member *member = directory_member(&hub->directory, id);
+
+		if (expired.nodes[i].state != 0)
+			(void)changes_node(hub, id);
+		else if (member != NULL && changes_remove_node(hub, NULL, member) != 0)
+			log_error("node %lld: cannot be removed", (long long)id);
+		hub->expire_s = expire_s;
+	}
+	free(expired.nodes);
+}
+
+/* Who is connected is seen. Some at a time, because nobody waits for it. */
+static void note_seen_nodes(struct hub *hub, int64_t now_s)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < SEEN_LOOK && r == 0; i++) {
+		struct member *member = directory_next(&hub->directory, &hub->seen_slot);
+
+		if (member == NULL) {
+			hub->seen_slot = 0;
+			break;
+		}
+		hub->seen_slot++;
+		if (member->stream == NULL || now_s - member->node.seen_s < SEEN_EVERY_S)
+			continue;
+		r = store_seen(hub->store, member->node.id, now_s);
+		member->node.seen_s = now_s;
+	}
+	if (r != 0)
+		log_error("store: cannot note who was seen: %s", store_error(hub->store));
+}
+
+uint64_t hub_expire(struct hub *hub, uint64_t now_ns)
+{
+	int64_t now_s = hub_now_s();
+	uint64_t leave_ns, next_ns = now_ns + SECOND_NS;
+
+	if (hub->expire_s != 0 && hub->expire_s <= now_s)
+		expire_nodes(hub, now_s);
+	note_seen_nodes(hub, now_s);
+	(void)streams_expire(hub->streams, now_ns);
+	leave_ns = tunnel_expire(&hub->tunnel, now_ns);
+	return leave_ns != 0 && leave_ns < next_ns ? leave_ns : next_ns;
+}
