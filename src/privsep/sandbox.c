@@ -208,13 +208,14 @@ void sandbox_user(uid_t *ret_uid, gid_t *ret_gid)
 	*ret_gid = (gid_t)strtoul(end + 1, NULL, 10);
 }
 
-static void drop_user(const char *root)
+static void drop_user(bool keeps_directory)
 {
+	const char *root = keeps_directory ? "." : EMPTY_ROOT;
 	uid_t uid;
 	gid_t gid;
 
 	sandbox_user(&uid, &gid);
-	if (WITH_FILTERS) {
+	if (WITH_FILTERS || keeps_directory) {
 		must(chroot(root), root);
 		must(chdir("/"), "chdir");
 	}
@@ -242,7 +243,7 @@ void sandbox_enter(const struct sandbox *sandbox)
 {
 	lock_memory();
 	if (!sandbox->keeps_user)
-		drop_user(sandbox->keeps_directory ? "." : EMPTY_ROOT);
+		drop_user(sandbox->keeps_directory);
 	forbid_dumps(); /* a change of user would allow them again */
 	keep_capabilities(sandbox->capabilities);
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");

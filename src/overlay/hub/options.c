@@ -14,11 +14,11 @@
 /* Each takes a value, or returns what is wrong with it. */
 typedef const char *take_value(struct hub_options *options, const char *value);
 
-static const char *take_path(char ret_path[HUB_PATH_MAX + 1], const char *value)
+static const char *take_path(char *ret_path, size_t size, const char *value)
 {
 	if (*value != '/')
 		return "is not an absolute path";
-	if (strlen(value) > HUB_PATH_MAX)
+	if (strlen(value) >= size)
 		return "is too long a path";
 	strcpy(ret_path, value);
 	return NULL;
@@ -36,12 +36,17 @@ static const char *take_port(uint16_t *ret_port, const char *value)
 
 static const char *take_state(struct hub_options *options, const char *value)
 {
-	return take_path(options->state, value);
+	return take_path(options->state, sizeof(options->state), value);
 }
 
 static const char *take_socket(struct hub_options *options, const char *value)
 {
-	return take_path(options->socket, value);
+	return take_path(options->socket, sizeof(options->socket), value);
+}
+
+static const char *take_program(struct hub_options *options, const char *value)
+{
+	return take_path(options->tunnel_program, sizeof(options->tunnel_program), value);
 }
 
 static const char *take_hub_port(struct hub_options *options, const char *value)
@@ -78,7 +83,8 @@ static const struct {
 	const char *name;
 	take_value *take;
 } names[] = {{"state", take_state}, {"interface", take_interface}, {"port", take_hub_port},
-	{"enrol-port", take_enrol_port}, {"host", take_host}, {"socket", take_socket}};
+	{"enrol-port", take_enrol_port}, {"host", take_host}, {"socket", take_socket},
+	{"tunnel-program", take_program}};
 
 /* where is said before a complaint: the command line, or file and line. */
 static int set(struct hub_options *options, const char *name, const char *value, const char *where)

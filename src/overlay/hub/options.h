@@ -8,6 +8,8 @@
  *   enrol-port = 51821           UDP
  *   host = hub.example.org       for join links; else our address towards the default route
  *   socket = /run/adit/hub.sock  of the admin API
+ *   tunnel-program = /usr/bin/adit  which runs the tunnel (PROGRAM run INTERFACE); else the adit
+ *                                beside us
  */
 #ifndef ADIT_OVERLAY_HUB_OPTIONS_H
 #define ADIT_OVERLAY_HUB_OPTIONS_H
@@ -29,6 +31,7 @@ struct hub_options {
 	uint16_t port, enrol_port;
 	char host[JOIN_HOST_MAX + 1]; /* empty: to be found out */
 	char socket[HUB_PATH_MAX + 1];
+	char tunnel_program[4096]; /* empty: to be found */
 };
 
 /* Read the command line (argv[0] is the verb) and the file it names; without a name HUB_CONFIG,

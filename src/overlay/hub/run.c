@@ -103,17 +103,16 @@ static int must(int result, const char *what)
 
 /* --- the tunnel ------------------------------------------------------ */
 
-/* The command beside ours, or, if we were run by another name, where it is installed. */
-static void find_program(char ret_path[4096])
+/* The command beside ours, or, if there is none, where it is installed. */
+static const char *find_program(char path[4096])
 {
-	ssize_t len = readlink("/proc/self/exe", ret_path, 4096 - sizeof("adit"));
+	ssize_t len = readlink("/proc/self/exe", path, 4096 - sizeof("adit"));
 	char *slash;
 
-	ret_path[len > 0 ? len : 0] = '\0';
-	slash = strrchr(ret_path, '/');
-	strcpy(slash ? slash + 1 : ret_path, "adit");
-	if (access(ret_path, X_OK) < 0)
-		strcpy(ret_path, "/usr/bin/adit");
+	path[len > 0 ? len : 0] = '\0';
+	slash = strrchr(path, '/');
+	strcpy(slash ? slash + 1 : path, "adit");
+	return access(path, X_OK) == 0 ? path : "/usr/bin/adit";
 }
 
 /* The errno at the end of a reply. */
@@ -157,11 +156,11 @@ static void configure_tunnel(int uapi_fd)
 
 static void start_tunnel(void)
 {
-	char program[4096];
+	char path[4096];
 	int uapi[2], r;
 
-	find_program(program);
-	hub.launcher = launcher_new(program);
+	hub.launcher = launcher_new(
+		*hub.options.tunnel_program ? hub.options.tunnel_program : find_program(path));
 	if (!hub.launcher)
 		fail("cannot start", -ENOMEM);
 	r = launcher_start(hub.launcher, hub.options.interface, uapi);
@@ -482,7 +481,8 @@ static void write_usage(void)
 	     "  --port N           UDP, of the tunnel (51820)\n"
 	     "  --enrol-port N     UDP, at which nodes join (51821)\n"
 	     "  --host NAME        what nodes are to call this machine (its address)\n"
-	     "  --socket PATH      of the admin API (" HUB_SOCKET ")");
+	     "  --socket PATH      of the admin API (" HUB_SOCKET ")\n"
+	     "  --tunnel-program PATH   which runs the tunnel (the adit beside adit-hub)");
 }
 
 int hub_run(int argc, char *argv[])

@@ -83,7 +83,8 @@ MUST_CHECK int enrol_create_request(struct enrol_initiator *initiator,
 
 /* Take in what came back. Returns 0 with the answer, whose fields are in range and whose text is
  * printable ASCII and ends with a NUL; -EAGAIN for a cookie reply that was kept: send
- * another request; -EBADMSG for anything else, which is to be ignored. */
+ * another request; -EBADMSG for anything else, which is to be ignored, a
+ * late answer to an earlier request too: go on waiting before the next one. */
 MUST_CHECK int enrol_consume_response(struct enrol_initiator *initiator, const void *datagram,
 	size_t len, uint64_t now_ns, struct enrol_answer *ret_answer);
 

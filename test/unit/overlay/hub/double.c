@@ -81,7 +81,7 @@ static void ask_tunnel(char *reply, size_t size)
 static void obey(const char *word, char *reply, size_t size)
 {
 	if (strcmp(word, "crash") == 0)
-		abort();
+		*(volatile int *)NULL = 0;
 	else if (strcmp(word, "misbehave") == 0)
 		(void)!write(HUB_FD_LAUNCHER, "x", 1);
 	else if (strcmp(word, "exec") == 0)
