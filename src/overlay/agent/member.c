@@ -115,24 +115,58 @@ static int add_hub(const struct member *m, struct config *config)
 	return r;
 }
 
-/* The tunnel's whole configuration; of a tunnel that is there from before, only what differs
- * changes. */
+static bool is_wanted(const struct member *m, const uint8_t key[KEY_LEN])
+{
+	for (unsigned i = 0; i < m->num_peers; i++) {
+		if (memcmp(m->peers[i].news.public_key, key, KEY_LEN) == 0)
+			return true;
+	}
+	return memcmp(m->node.hub_key, key, KEY_LEN) == 0;
+}
+
+/* Peers that the tunnel has from before, and we do not know. */
+static int remove_others(const struct member *m, const struct config *present, struct config *config)
+{
+	for (size_t i = 0; i < present->num_peers; i++) {
+		const uint8_t *key = present->peers[i].public_key;
+		struct config_peer *peer;
+
+		if (is_wanted(m, key))
+			continue;
+		peer = config_add_peer(config);
+		if (!peer)
+			return -ENOMEM;
+		peer->flags = CONFIG_PEER_REMOVE;
+		memcpy(peer->public_key, key, KEY_LEN);
+	}
+	return 0;
+}
+
+/* The tunnel may be there from before, with sessions that are to live on. */
 static int configure_tunnel(struct member *m, uint16_t listen_port)
 {
-	struct config config = {.flags = CONFIG_HAS_PRIVATE_KEY | CONFIG_REPLACE_PEERS};
-	int r;
+	struct config present = {0}, config = {0};
+	int r = m->ops->get_tunnel(m->ctx, &present);
 
-	if (listen_port != 0) {
+	if (r < 0)
+		return r;
+	if (listen_port != 0 && present.listen_port != listen_port) {
 		config.flags |= CONFIG_HAS_LISTEN_PORT;
 		config.listen_port = listen_port;
 	}
-	memcpy(config.private_key, m->private_key, KEY_LEN);
-	r = add_hub(m, &config);
+	if (!bytes_equal(present.private_key, m->private_key, KEY_LEN)) {
+		config.flags |= CONFIG_HAS_PRIVATE_KEY;
+		memcpy(config.private_key, m->private_key, KEY_LEN);
+	}
+	r = remove_others(m, &present, &config);
+	if (r == 0)
+		r = add_hub(m, &config);
 	if (r == 0)
 		r = member_describe_peers(m, &config);
 	if (r == 0)
 		r = m->ops->set_tunnel(m->ctx, &config);
 	config_deinit(&config);
+	config_deinit(&present);
 	return r;
 }
 
@@ -156,14 +190,17 @@ static int open_filter(struct member *m)
 
 /* The filter is there before anything can come in, and the addresses come last, so that who waits
  * for them finds everything in place. */
-static int bring_up(struct member *m)
+static int bring_up(struct member *m, uint64_t now_ns)
 {
 	int r = open_filter(m);
 
 	if (r == 0)
 		r = m->ops->open_tunnel(m->ctx, m->settings.ifname);
-	if (r == 0)
+	if (r == 0) {
+		/* if it was there before it knows best where peers are */
+		member_take_status(m, now_ns);
 		r = configure_tunnel(m, m->listen_port);
+	}
 	if (r == -EADDRINUSE && m->listen_port != 0) /* somebody took the port we had before */
 		r = configure_tunnel(m, 0);
 	for (int i = 0; i < 2 && r == 0; i++)
@@ -173,7 +210,7 @@ static int bring_up(struct member *m)
 
 static void up(struct member *m, uint64_t now_ns)
 {
-	int r = bring_up(m);
+	int r = bring_up(m, now_ns);
 
 	m->up_ns = 0;
 	m->up_error = r;
@@ -453,6 +490,7 @@ struct member *member_new(const struct member_settings *settings,
 	m->heard_ns = INT64_MIN;
 	memcpy(m->private_key, private_key, KEY_LEN);
 	dh_public(m->public_key, private_key);
+	m->listen_port = settings->endpoint.port; /* until the state file says otherwise */
 	return m;
 }
 

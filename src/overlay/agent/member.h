@@ -81,10 +81,12 @@ struct member *member_new(const struct member_settings *settings,
 /* Ends nothing that lives outside: tunnels go on. Takes NULL. */
 void member_free(struct member *member);
 
-/* What is kept on disk (NULL: out of memory); reading it back, before member_start. Settings it was
- * made of (member_settings_load) come from the same object. Returns 0 or -EBADMSG. */
+/* What is kept on disk (NULL: out of memory): what is known, and apart from it, because it changes
+ * so rarely, what people have said. Reading it back, before member_start: what was kept of another
+ * hub is ignored. Return 0 or -EBADMSG: then nothing was loaded. */
 json_t *member_save(const struct member *member, uint64_t now_ns);
 MUST_CHECK int member_load(struct member *member, const json_t *json, uint64_t now_ns);
+json_t *member_settings_save(const struct member_settings *settings);
 MUST_CHECK int member_settings_load(struct member_settings *ret_settings, const json_t *json);
 
 /* Life: with what was loaded if there is something, else by enrolling. */

@@ -102,7 +102,6 @@ struct member {
 	struct member_peer *peers; /* owned */
 	unsigned num_peers, cap_peers;
 	uint64_t look_ns; /* at the tunnel; 0: not */
-	uint64_t looked_ns;
 
 	uint64_t save_ns; /* 0: nothing to be saved */
 	int save_error;
@@ -149,7 +148,8 @@ int member_describe_peers(struct member *member, struct config *config);
 int member_set_filter(struct member *member, const struct member_peer *peer);
 /* They were all configured just now. */
 void member_watch_peers(struct member *member, uint64_t now_ns);
-/* Ask the tunnel how they are. */
+/* Ask the tunnel how they are; the second: if it is up. */
+void member_take_status(struct member *member, uint64_t now_ns);
 void member_look(struct member *member, uint64_t now_ns);
 void member_peers_tick(struct member *member, uint64_t now_ns);
 struct member_peer *member_find_peer(struct member *member, int64_t id);

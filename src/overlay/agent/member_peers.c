@@ -282,13 +282,12 @@ static void take_status(struct member_peer *peer, const struct config_peer *stat
 	peer->tx_bytes = status->tx_bytes;
 }
 
-void member_look(struct member *m, uint64_t now_ns)
+void member_take_status(struct member *m, uint64_t now_ns)
 {
 	struct config config = {0};
 
-	if (!m->is_up || m->ops->get_tunnel(m->ctx, &config) < 0)
+	if (m->ops->get_tunnel(m->ctx, &config) < 0)
 		return;
-	m->looked_ns = now_ns;
 	for (size_t i = 0; i < config.num_peers; i++) {
 		struct member_peer *peer = find_by_key(m, config.peers[i].public_key);
 
@@ -296,6 +295,12 @@ void member_look(struct member *m, uint64_t now_ns)
 			take_status(peer, &config.peers[i], now_ns);
 	}
 	config_deinit(&config);
+}
+
+void member_look(struct member *m, uint64_t now_ns)
+{
+	if (m->is_up)
+		member_take_status(m, now_ns);
 }
 
 static void try_next_endpoint(struct member *m, struct member_peer *peer, uint64_t now_ns)

@@ -53,8 +53,11 @@ static json_t *endpoint_to_json(const struct endpoint *endpoint)
 	return json_string(text);
 }
 
-static void save_settings(json_t *json, const struct member_settings *s)
+json_t *member_settings_save(const struct member_settings *s)
 {
+	json_t *json = json_object();
+
+	json_object_set_new(json, "version", json_integer(STATE_VERSION));
 	json_object_set_new(json, "network", json_string(s->link.network));
 	json_object_set_new(json, "door_key", key_to_json(s->link.hub_key));
 	json_object_set_new(json, "host", json_string(s->link.host));
@@ -66,6 +69,7 @@ static void save_settings(json_t *json, const struct member_settings *s)
 	if (s->endpoint.family != 0)
 		json_object_set_new(json, "endpoint", endpoint_to_json(&s->endpoint));
 	json_object_set_new(json, "keepalive", json_integer(s->keepalive_s));
+	return json;
 }
 
 static json_t *save_node(const struct node_info *node)
@@ -98,7 +102,7 @@ json_t *member_save(const struct member *m, uint64_t now_ns)
 	}
 	json_object_set_new(json, "version", json_integer(STATE_VERSION));
 	json_object_set_new(json, "saved", json_integer(m->ops->wall_s(m->ctx)));
-	save_settings(json, &m->settings);
+	json_object_set_new(json, "door_key", key_to_json(m->settings.link.hub_key));
 	json_object_set_new(json, "state", json_string(state_words[m->state]));
 	if (m->node.id != 0)
 		json_object_set_new(json, "node", save_node(&m->node));
@@ -215,40 +219,55 @@ static int64_t off_time_s(const struct member *m, const json_t *json)
 	return off < 0 ? 0 : off < AGE_MAX_S ? off : AGE_MAX_S;
 }
 
-int member_load(struct member *m, const json_t *json, uint64_t now_ns)
+static int load(struct member *m, const json_t *json, uint64_t now_ns)
 {
 	const char *state = json_string_value(json_object_get(json, "state"));
 	const json_t *node = json_object_get(json, "node"), *item;
 	int64_t off_s = off_time_s(m, json), number;
 	size_t i;
 
-	if (!state)
+	if (!get_number(json, "version", STATE_VERSION, &number) || !state ||
+		(node && !load_node(&m->node, node)))
 		return -EBADMSG;
 	if (get_number(json, "listen_port", UINT16_MAX, &number))
 		m->listen_port = (uint16_t)number;
-	if (node && !load_node(&m->node, node))
-		return -EBADMSG;
+	if (get_number(json, "age", AGE_MAX_S, &number))
+		m->heard_ns = (int64_t)now_ns - (number + off_s) * (int64_t)SECOND_NS;
 	if (strcmp(state, state_words[MEMBER_CUT_OFF]) == 0) {
 		m->state = MEMBER_CUT_OFF;
 		m->cut_off_by = NEWS_REMOVED;
-	} else if (strcmp(state, state_words[MEMBER_ACTIVE]) == 0 && m->node.id != 0) {
-		m->state = MEMBER_ACTIVE;
 	}
-	if (get_number(json, "age", AGE_MAX_S, &number))
-		m->heard_ns = (int64_t)now_ns - (number + off_s) * (int64_t)SECOND_NS;
-	if (m->state != MEMBER_ACTIVE)
+	if (strcmp(state, state_words[MEMBER_ACTIVE]) != 0 || m->node.id == 0)
 		return 0;
+	m->state = MEMBER_ACTIVE;
 	if (get_number(json, "seq", INT64_MAX, &number))
 		m->seq = (uint64_t)number;
 	json_array_foreach(json_object_get(json, "peers"), i, item)
 	{
-		if (!load_peer(m, item, now_ns, off_s)) {
-			member_forget_peers(m);
-			m->seq = 0;
+		if (!load_peer(m, item, now_ns, off_s))
 			return -EBADMSG;
-		}
 	}
 	return 0;
+}
+
+int member_load(struct member *m, const json_t *json, uint64_t now_ns)
+{
+	uint8_t door_key[KEY_LEN];
+	int r;
+
+	if (!get_key(json, "door_key", door_key))
+		return -EBADMSG;
+	if (memcmp(door_key, m->settings.link.hub_key, KEY_LEN) != 0)
+		return 0; /* of another hub: worth nothing */
+	r = load(m, json, now_ns);
+	if (r < 0) { /* none of it is believed */
+		member_forget_peers(m);
+		m->node = (struct node_info){0};
+		m->seq = 0;
+		m->state = MEMBER_ENROLLING;
+		m->heard_ns = INT64_MIN;
+	}
+	return r;
 }
 
 /* --- for people ------------------------------------------------------- */

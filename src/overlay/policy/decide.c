@@ -164,6 +164,16 @@ unsigned policy_allowances(const struct policy *policy, bool allows_by_default,
 	return marks_allowances(policy, allows_by_default, &from_marks, &to_marks, ret_allowances);
 }
 
+bool policy_names_node(const struct policy *policy, const char *name)
+{
+	for (unsigned i = 0; i < policy->num_selectors; i++) {
+		if (policy->selectors[i].kind == SELECTOR_NODE &&
+			strcmp(policy->selectors[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 const char *policy_line(const struct policy *policy, unsigned line)
 {
 	return line >= 1 && line <= policy->num_lines ? policy->lines[line - 1] : "";

@@ -75,6 +75,11 @@ unsigned policy_allowances(const struct policy *policy, bool allows_by_default,
 	const struct policy_subject *from, const struct policy_subject *to,
 	struct policy_allowance ret_allowances[POLICY_ALLOWANCES_MAX]);
 
+/* Whether the policy names this node. Nodes name themselves when they enrol: whoever may join could
+ * take a free name, and with it what the policy says of it. A new node of such a name is to be
+ * approved by a person, whatever its join key says. */
+bool policy_names_node(const struct policy *policy, const char *name);
+
 /* The text of a line of the policy, for `why` (borrowed, without its end of line); "" when there is
  * no such line. */
 const char *policy_line(const struct policy *policy, unsigned line);

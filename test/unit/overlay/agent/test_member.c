@@ -337,6 +337,7 @@ static void test_rotation(void **state)
 static void restart(void)
 {
 	json_t *json = member_save(w.member, w.now_ns);
+	json_t *said = member_settings_save(member_settings(w.member));
 	struct member_settings settings;
 	uint8_t private_key[KEY_LEN];
 
@@ -349,10 +350,11 @@ static void restart(void)
 	w.num_enrol = 0;
 	w.deadline_ns = 0;
 	w.now_ns = 5 * SECOND_NS; /* a reboot: boottime begins anew */
-	assert_int_equal(member_settings_load(&settings, json), 0);
+	assert_int_equal(member_settings_load(&settings, said), 0);
 	w.member = member_new(&settings, private_key, &world_ops, &w);
 	assert_int_equal(member_load(w.member, json, w.now_ns), 0);
 	json_decref(json);
+	json_decref(said);
 }
 
 static void test_reboot_without_hub(void **state)

@@ -262,6 +262,18 @@ static void test_decide(void **state)
 	policy_free(policy);
 }
 
+static void test_names_node(void **state)
+{
+	struct policy *policy = parsed("group anna = node:bert tag:carl\nallow anna -> node:dora");
+
+	(void)state;
+	assert_true(policy_names_node(policy, "bert"));
+	assert_true(policy_names_node(policy, "dora"));
+	assert_false(policy_names_node(policy, "anna"));
+	assert_false(policy_names_node(policy, "carl"));
+	policy_free(policy);
+}
+
 static void test_allowances(void **state)
 {
 	static const struct {
@@ -376,7 +388,7 @@ static void test_tests(void **state)
 		{"deny * -> * : tcp/22", false, -EPERM, "*"},
 		{"allow crew -> tag:arm", false, 0, ""},
 		{"allow crew -> tag:robot : tcp/22", false, -EPERM,
-			"bert -> robot1 : tcp/22 is not allowed"},
+			"bert -> robot3 : tcp/22 is not allowed"},
 		/* what would pass by accident */
 		{"deny ana -> robot1", false, -ENOENT, "'node:ana' is nobody"},
 		{"deny anna ana -> robot1", false, -ENOENT, "'node:ana' is nobody"},
@@ -490,6 +502,7 @@ int main(void)
 		cmocka_unit_test(test_selectors_are_bounded),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_decide),
+		cmocka_unit_test(test_names_node),
 		cmocka_unit_test(test_allowances),
 		cmocka_unit_test(test_allowances_join),
 		cmocka_unit_test(test_tests),
