@@ -45,6 +45,17 @@ static const struct verb verbs[] = {
 	{"genpsk", genpsk_main, "", "write a new preshared key to stdout"},
 	{"pubkey", pubkey_main, "",
 		"read a private key from stdin, write its public key to stdout"},
+	{"join", join_main,
+		"{ <link> | - } [--name <name>] [--interface <interface>] "
+		"[--endpoint <ip>:<port>] [--keepalive <seconds>] [--wait]",
+		"join an overlay network; -: the link comes on stdin"},
+	{"leave", leave_main, "<network>", "leave an overlay network"},
+	{"status", status_main, "[--json]", "show the overlay networks this machine is in"},
+	{"wait", wait_main,
+		"{ joined [<network>] | node <name> [--network <network>] } [--timeout <seconds>]",
+		"wait until this machine has joined, or has a session with a node"},
+	{"ping", ping_main, "[<option of ping>]... { <name> | <name>.<network> }",
+		"ping a node of an overlay network by its name"},
 };
 
 void complain(const char *format, ...)

@@ -17,6 +17,13 @@ int showconf_main(int argc, char *argv[]);
 int set_main(int argc, char *argv[]);
 int setconf_main(int argc, char *argv[]); /* setconf, addconf and syncconf */
 
+/* What the agent is asked. */
+int join_main(int argc, char *argv[]);
+int leave_main(int argc, char *argv[]);
+int status_main(int argc, char *argv[]);
+int wait_main(int argc, char *argv[]);
+int ping_main(int argc, char *argv[]);
+
 /* Run a tunnel: in the foreground, or with wireguard-go's words (argv[0] is then the program). */
 int run_main(int argc, char *argv[]);
 int run_compatible_main(int argc, char *argv[]);

@@ -50,8 +50,7 @@ static bool is_settings_name(const char *name)
 
 static void read_settings_file(struct settings_files *files, int dir_fd, const char *name)
 {
-	struct settings_file *all =
-		reallocarray(files->files, files->num + 1, sizeof(*all)), *file;
+	struct settings_file *all = reallocarray(files->files, files->num + 1, sizeof(*all)), *file;
 	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
 	ssize_t len = fd < 0 ? -1 : 0;
 
@@ -101,6 +100,14 @@ static void complete(struct member_settings *settings)
 		memcpy(settings->ifname, settings->link.network, sizeof(settings->link.network));
 }
 
+static void add(const struct member_settings *settings)
+{
+	int r = agent_add(&agent, settings);
+
+	if (r < 0)
+		log_error("%s: %s", settings->link.network, strerror(-r));
+}
+
 static void add_configured(struct settings_files *files)
 {
 	for (size_t i = 0; i < files->num; i++) {
@@ -118,7 +125,7 @@ static void add_configured(struct settings_files *files)
 			log_error("%s: another file is for network %s already", file->name,
 				settings.link.network);
 		else
-			(void)agent_add(&agent, &settings);
+			add(&settings);
 		wipe(&settings, sizeof(settings));
 	}
 	wipe(files->files, files->num * sizeof(*files->files));
@@ -142,7 +149,7 @@ static void add_joined(void)
 			continue;
 		if (member_settings_load(&settings, json) == 0 &&
 			strcmp(settings.link.network, names[i]) == 0)
-			(void)agent_add(&agent, &settings);
+			add(&settings);
 		else
 			state_put_aside(agent.state_fd, names[i], STATE_JOIN,
 				"it makes no sense; join again");
@@ -271,8 +278,8 @@ static gid_t group_of_admins(void)
 static void watch(void)
 {
 	agent.netlink_fd = open_netlink();
-	if (agent.netlink_fd < 0 || loop_watch(agent.loop, agent.netlink_fd, EPOLLIN,
-					    addresses_changed, NULL) < 0)
+	if (agent.netlink_fd < 0 ||
+		loop_watch(agent.loop, agent.netlink_fd, EPOLLIN, addresses_changed, NULL) < 0)
 		log_error("changes of addresses are not noticed: %s",
 			strerror(agent.netlink_fd < 0 ? -agent.netlink_fd : EIO));
 	must(loop_watch(agent.loop, AGENT_FD_LAUNCHER, EPOLLIN, launcher_ready, NULL) == 0,
@@ -300,8 +307,7 @@ void agent_main(const char *subject)
 	must(agent.loop, "epoll", -ENOMEM);
 	agent.http = http_new(agent.loop);
 	must(agent.http, "libcurl", -ENOMEM);
-	agent.control =
-		control_new(agent.loop, AGENT_FD_CONTROL, gid, agent_request, &agent);
+	agent.control = control_new(agent.loop, AGENT_FD_CONTROL, gid, agent_request, &agent);
 	must(agent.control, "control socket", -ENOMEM);
 	watch();
 	add_configured(&files);

@@ -28,7 +28,7 @@
 enum { AGAIN_MS = 1000, END_MS = 3000, BACKLOG = 16 };
 
 static const struct role agent_role = {
-	.name = "agent",
+	.name = "member", /* "adit-agent" is the program itself */
 	.main = agent_main,
 	.variables = {AGENT_ENV_STATE, AGENT_ENV_CONFIG},
 };
@@ -78,13 +78,27 @@ static int parse_options(int argc, char *argv[], struct options *ret_options)
 
 	while ((option = getopt_long(argc, argv, "hv", options, NULL)) != -1) {
 		switch (option) {
-		case 's': ret_options->state = optarg; break;
-		case 'c': ret_options->config = optarg; break;
-		case 'k': ret_options->socket = optarg; break;
-		case 't': ret_options->program = optarg; break;
-		case 'h': fputs(usage, stdout); return 0;
-		case 'v': puts("adit-agent " ADIT_VERSION); return 0;
-		default: fputs(usage, stderr); return 1;
+		case 's':
+			ret_options->state = optarg;
+			break;
+		case 'c':
+			ret_options->config = optarg;
+			break;
+		case 'k':
+			ret_options->socket = optarg;
+			break;
+		case 't':
+			ret_options->program = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		case 'v':
+			puts("adit-agent " ADIT_VERSION);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return 1;
 		}
 	}
 	if (optind == argc)
@@ -225,8 +239,8 @@ static void serve(int listen_fd, int signal_fd, struct launcher *launcher)
 	bool ends = false;
 
 	while (!ends) {
-		struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
-			{.fd = agent_fd, .events = POLLIN}};
+		struct pollfd fds[] = {
+			{.fd = signal_fd, .events = POLLIN}, {.fd = agent_fd, .events = POLLIN}};
 
 		if (agent_fd < 0)
 			log_error("the agent does not run; it is started again");

@@ -145,8 +145,8 @@ static void door_ready(struct network *n, int fd)
 		struct sockaddr_storage addr;
 		socklen_t len = sizeof(addr);
 		struct endpoint from;
-		ssize_t size = recvfrom(
-			fd, datagram, sizeof(datagram), MSG_DONTWAIT, (void *)&addr, &len);
+		ssize_t size =
+			recvfrom(fd, datagram, sizeof(datagram), MSG_DONTWAIT, (void *)&addr, &len);
 
 		if (size < 0)
 			return;
@@ -175,8 +175,8 @@ static int open_door(struct network *n, int i)
 {
 	if (n->door_fds[i] >= 0)
 		return n->door_fds[i];
-	n->door_fds[i] = socket(
-		i == 0 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	n->door_fds[i] =
+		socket(i == 0 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (n->door_fds[i] >= 0 && loop_watch(n->agent->loop, n->door_fds[i], EPOLLIN,
 					   i == 0 ? door4_ready : door6_ready, n) < 0) {
 		close(n->door_fds[i]);
@@ -215,8 +215,7 @@ static void send_message(struct network *n)
 	}
 }
 
-static void resolved(
-	void *ctx, const struct endpoint *endpoints, unsigned num, const char *error)
+static void resolved(void *ctx, const struct endpoint *endpoints, unsigned num, const char *error)
 {
 	struct network *n = network_of(ctx);
 
@@ -302,9 +301,12 @@ static int op_open_tunnel(void *ctx, const char *ifname)
 static void op_close_tunnel(void *ctx)
 {
 	struct network *n = network_of(ctx);
+	int r;
 
 	close_uapi(n);
-	(void)launch_end_tunnel(AGENT_FD_LAUNCHER, n->ifname);
+	r = launch_end_tunnel(AGENT_FD_LAUNCHER, n->ifname);
+	if (r < 0 && r != -ENOENT)
+		log_error("%s: cannot end %s: %s", n->name, n->ifname, strerror(-r));
 }
 
 static int op_set_tunnel(void *ctx, const struct config *config)
@@ -332,9 +334,10 @@ static int op_set_address(void *ctx, const struct prefix *address, bool is_there
 static void op_refuse(void *ctx, const struct prefix *address)
 {
 	struct network *n = network_of(ctx);
+	int r = n->watch_fd >= 0 ? uapi_watch_refuse(&n->watch, address) : 0;
 
-	if (n->watch_fd >= 0)
-		(void)uapi_watch_refuse(&n->watch, address);
+	if (r < 0) /* the packet is answered a little later then */
+		log_debug("%s: refuse: %s", n->name, strerror(-r));
 }
 
 /* --- the filter ------------------------------------------------------- */
@@ -426,9 +429,8 @@ static unsigned op_endpoints(void *ctx, struct endpoint ret_endpoints[MEMBER_END
 
 /* --- the hub's API ---------------------------------------------------- */
 
-static struct http_request *start(struct network *n, const char *method,
-	const struct endpoint *api, const char *path, const char *body, http_line *line,
-	http_done *done, void *ctx)
+static struct http_request *start(struct network *n, const char *method, const struct endpoint *api,
+	const char *path, const char *body, http_line *line, http_done *done, void *ctx)
 {
 	char host[ENDPOINT_TEXT_LEN], url[256], interface[IFNAMSIZ + 8];
 	const struct http_call call = {
