@@ -10,7 +10,6 @@
 #include <linux/landlock.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -103,12 +102,7 @@ static void limit_files(int state_fd)
 
 void agent_confine(int state_fd)
 {
-	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
-
-	/* private keys must not reach swap */
-	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-		log_debug("memory is not locked: %m");
+	sandbox_lock_memory();
 	change_user();
 	limit_files(state_fd);
 }
