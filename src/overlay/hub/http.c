@@ -152,14 +152,17 @@ static void resume(void *ctx)
 
 /* libmicrohttpd asks again when it is resumed. */
 static enum MHD_Result wait_for_peer(const struct http *http, struct MHD_Connection *connection,
-	int64_t caller, struct incoming *incoming)
+	const struct member *caller, struct incoming *incoming)
 {
-	incoming->rendezvous = (struct rendezvous){.caller = caller,
-		.peer = incoming->answer.awaited,
+	struct member *peer = incoming->answer.awaited;
+
+	incoming->rendezvous = (struct rendezvous){.caller = caller->node.id,
+		.peer = peer->node.id,
 		.resume = resume,
 		.ctx = connection};
-	rendezvous_wait(&http->hub->rendezvous, &incoming->rendezvous, clock_boottime_ns());
 	MHD_suspend_connection(connection);
+	rendezvous_wait(&http->hub->rendezvous, &incoming->rendezvous, clock_boottime_ns());
+	changes_introduce(http->hub, caller, peer);
 	return MHD_YES;
 }
 
@@ -187,8 +190,8 @@ static enum MHD_Result serve(const struct http *http, struct MHD_Connection *con
 	if (response.is_stream)
 		return hand_over(http, connection, request.caller.member, response.since);
 	incoming->answer = response;
-	if (response.awaited != 0)
-		return wait_for_peer(http, connection, request.caller.member->node.id, incoming);
+	if (response.awaited)
+		return wait_for_peer(http, connection, request.caller.member, incoming);
 	return send_answer(connection, response.status, response.body);
 }
 
