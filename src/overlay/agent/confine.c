@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the agent gives up. privsep/sandbox.c is for processes that need no file and no name service;
- * this one needs both, and CAP_NET_ADMIN for nftables.
+ * What the agent gives up. privsep/sandbox.c is for processes that need no file and no name
+ * service; this one needs both, and CAP_NET_ADMIN for nftables.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -75,8 +75,8 @@ static void allow(int ruleset, int fd, uint64_t access)
 /* The name service: its settings, and modules that it loads. */
 static void limit_files(int state_fd)
 {
-	static const char *const readable[] = {
-		"/etc", "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/usr", "/lib", "/lib64"};
+	static const char *const readable[] = {"/etc", "/run/systemd/resolve", "/run/resolvconf",
+		"/run/NetworkManager", "/usr", "/lib", "/lib64"};
 	const struct landlock_ruleset_attr attr = {
 		.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
 	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
@@ -101,14 +101,24 @@ static void limit_files(int state_fd)
 	close(ruleset);
 }
 
-void agent_confine(int state_fd)
+/* Private keys must not reach swap. Where memory may not be locked without bound, what exists now
+ * is: otherwise there would be none for more. */
+static void lock_memory(void)
 {
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+	struct rlimit limit;
+	int future = 0;
 
-	/* private keys must not reach swap */
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-		log_debug("memory is not locked: %m");
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
+		future = MCL_FUTURE;
+	if (mlockall(MCL_CURRENT | MCL_ONFAULT | future) < 0 || !future)
+		log_debug("later memory is not locked");
+}
+
+void agent_confine(int state_fd)
+{
+	lock_memory();
 	change_user();
 	limit_files(state_fd);
 }
