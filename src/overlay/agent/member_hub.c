@@ -144,7 +144,7 @@ static void take_line(struct member *m, uint64_t now_ns, struct news_line *line)
 		return;
 	}
 	if (line->event == NEWS_PEER)
-		member_put_peer(m, now_ns, &line->peer);
+		member_put_peer(m, now_ns, &line->peer, true);
 	else if (line->event == NEWS_GONE)
 		member_remove_peer(m, now_ns, line->id);
 	else if (line->event == NEWS_SELF)
@@ -372,7 +372,7 @@ static void take_connect(struct member *m, uint64_t now_ns, const struct member_
 		return;
 	}
 	if (status == 200 && news_peer_from_json(&peer, json_object_get(json, "peer")) == 0) {
-		member_put_peer(m, now_ns, &peer);
+		member_put_peer(m, now_ns, &peer, false);
 		news_peer_deinit(&peer);
 		return;
 	}
