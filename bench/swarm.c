@@ -8,7 +8,7 @@
  * Commands come on standard input, one a line; each is answered by a line of JSON once it is done:
  *
  *   join W       all join, W at a time; done when all streams are open
- *   connect K    each asks for K others, one after the other
+ *   connect K W  each asks for K others, one after the other; W nodes at a time
  *   await        done when all streams are open; tells when the first was not
  *   record       from now on each peer line of a stream is told: when, at which node, which seq
  *   quiet        no more
@@ -57,7 +57,7 @@ static struct {
 	struct map by_index; /* enrolment index -> node */
 	uint64_t begin_ns, first_end_ns, last_open_ns;
 	unsigned joining, window; /* 0: not joining */
-	unsigned connecting, connected;
+	unsigned connecting, connected, next_to_connect;
 	uint64_t *latencies_ns;
 	size_t num_latencies;
 	bool awaiting, recording;
@@ -414,10 +414,12 @@ static void connect_next(struct node *node)
 	if (++swarm.connected == swarm.connecting) {
 		swarm.connecting = 0;
 		tell_connected();
+	} else if (swarm.next_to_connect < swarm.num) {
+		connect_next(&swarm.nodes[swarm.next_to_connect++]);
 	}
 }
 
-static void begin_connecting(unsigned each)
+static void begin_connecting(unsigned each, unsigned window)
 {
 	swarm.begin_ns = clock_boottime_ns();
 	swarm.connected = 0;
@@ -427,10 +429,11 @@ static void begin_connecting(unsigned each)
 	swarm.latencies_ns = calloc((size_t)swarm.num * each + 1, sizeof(uint64_t));
 	if (!swarm.latencies_ns)
 		die("memory");
-	for (unsigned i = 0; i < swarm.num; i++) {
+	swarm.next_to_connect = window < swarm.num ? window : swarm.num;
+	for (unsigned i = 0; i < swarm.num; i++)
 		swarm.nodes[i].to_connect = each;
+	for (unsigned i = 0; i < window && i < swarm.num; i++)
 		connect_next(&swarm.nodes[i]);
-	}
 }
 
 /* --- events ---------------------------------------------------------- */
@@ -468,15 +471,15 @@ static void door_ready(void *ctx, uint32_t events)
 
 static void command(char *line)
 {
-	unsigned number = 0;
+	unsigned number = 0, window = 0;
 
 	if (sscanf(line, "join %u", &number) == 1) {
 		swarm.begin_ns = clock_boottime_ns();
 		swarm.joining = 1;
 		swarm.window = number;
 		start_more();
-	} else if (sscanf(line, "connect %u", &number) == 1) {
-		begin_connecting(number);
+	} else if (sscanf(line, "connect %u %u", &number, &window) == 2) {
+		begin_connecting(number, window);
 	} else if (strcmp(line, "await\n") == 0) {
 		swarm.awaiting = true;
 		if (swarm.num_open == swarm.num && swarm.first_end_ns) {

@@ -170,8 +170,7 @@ static void keep_capabilities(uint32_t mask)
 	must((int)syscall(SYS_capset, &header, data), "capset");
 }
 
-/* Keys must not reach swap. Where memory may not be locked without bound, what exists now is. */
-static void lock_memory(void)
+void sandbox_lock_memory(void)
 {
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
 	struct rlimit limit;
@@ -241,7 +240,7 @@ void sandbox_choose_user(void)
 
 void sandbox_enter(const struct sandbox *sandbox)
 {
-	lock_memory();
+	sandbox_lock_memory();
 	if (!sandbox->keeps_user)
 		drop_user(sandbox->keeps_directory);
 	forbid_dumps(); /* a change of user would allow them again */

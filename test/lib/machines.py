@@ -7,8 +7,10 @@ would: `adit join LINK`, `adit-hub node revoke robots robot2`.
 
 import json
 import re
+from pathlib import Path
 
-from hosts import REPO, Host, wait_until
+from hosts import REPO, Host, pids_in, wait_until
+from processes import Role
 from tunnels import adit_command
 
 HUB = REPO / "build" / "adit-hub"
@@ -56,6 +58,12 @@ class Hub(Machine):
     def answers(self):
         assert self.process.poll() is None, self.process.output()
         return self.run(HUB, "status", check=False).code == 0
+
+    def server(self):
+        """The process that has the database."""
+        (pid,) = [pid for pid in pids_in(self.namespace)
+                  if Path(f"/proc/{pid}/comm").read_text() == "adit-server\n"]
+        return Role(pid)
 
     def adit_hub(self, *words, **settings):
         return self.run(HUB, *words, **settings)

@@ -10,7 +10,6 @@
 #include <linux/landlock.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -101,24 +100,9 @@ static void limit_files(int state_fd)
 	close(ruleset);
 }
 
-/* Private keys must not reach swap. Where memory may not be locked without bound, what exists now
- * is: otherwise there would be none for more. */
-static void lock_memory(void)
-{
-	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
-	struct rlimit limit;
-	int future = 0;
-
-	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
-	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
-		future = MCL_FUTURE;
-	if (mlockall(MCL_CURRENT | MCL_ONFAULT | future) < 0 || !future)
-		log_debug("later memory is not locked");
-}
-
 void agent_confine(int state_fd)
 {
-	lock_memory();
+	sandbox_lock_memory();
 	change_user();
 	limit_files(state_fd);
 }

@@ -371,6 +371,23 @@ static void test_hub_may_everything(void **state)
 	filter_free(filter);
 }
 
+/* A hub's own host: one port for everybody. */
+static void test_everybody(void **state)
+{
+	struct filter *filter;
+
+	(void)state;
+	NEED_ROOT();
+	filter = new_filter(NULL);
+	set_peer(filter, 1, "0.0.0.0/0", "::/0", ssh, 1);
+	assert_int_equal(tcp(peer_ns, "10.9.0.2", "10.9.0.1", 22), 0);
+	assert_int_equal(tcp(peer_ns, "10.9.0.3", "10.9.0.1", 22), 0);
+	assert_int_equal(tcp(peer_ns, "fd09::2", "fd09::1", 22), 0);
+	assert_int_equal(tcp(peer_ns, "10.9.0.2", "10.9.0.1", 23), EHOSTUNREACH);
+	assert_int_equal(tcp(peer_ns, "fd09::2", "fd09::1", 23), EACCES);
+	filter_free(filter);
+}
+
 /* The node may open connections to whoever lets it, and hears of what goes wrong. */
 static void test_answers_pass(void **state)
 {
@@ -427,8 +444,10 @@ static void test_removal_cuts_connections(void **state)
 	listener = listener_on(node_ns, 40);
 	peer_listener = listener_on(peer_ns, 40);
 	theirs = dial(peer_ns, SOCK_STREAM, "10.9.0.2", "10.9.0.1", 40, &error);
+	assert_int_equal(error, 0);
 	theirs_here = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	ours = dial(node_ns, SOCK_STREAM, "10.9.0.1", "10.9.0.2", 40, &error);
+	assert_int_equal(error, 0);
 	ours_there = accept4(peer_listener, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(carries(theirs, theirs_here));
 	assert_true(carries(theirs_here, theirs));
@@ -728,6 +747,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_passes_at_first),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_hub_may_everything),
+		cmocka_unit_test(test_everybody),
 		cmocka_unit_test(test_answers_pass),
 		cmocka_unit_test(test_removal_cuts_connections),
 		cmocka_unit_test(test_addresses_move),
