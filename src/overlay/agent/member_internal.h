@@ -39,6 +39,7 @@ struct member_peer {
 
 enum request_kind {
 	REQUEST_CONNECT,
+	REQUEST_READY,
 	REQUEST_FORGET,
 	REQUEST_ENDPOINTS,
 	REQUEST_NAME,
@@ -139,7 +140,7 @@ void member_drop_requests(struct member *member);
 /* Configure a peer, or change it; takes over what news owns. If it asks for us a session is begun.
  */
 void member_put_peer(
-	struct member *member, uint64_t now_ns, struct news_peer *news, bool asks_for_us);
+	struct member *member, uint64_t now_ns, struct news_peer *news, bool begins_session);
 void member_remove_peer(struct member *member, uint64_t now_ns, int64_t id);
 /* All of them, without a word to the tunnel. */
 void member_forget_peers(struct member *member);

@@ -199,9 +199,9 @@ static void replace_news(struct member_peer *peer, struct news_peer *news)
 	*news = (struct news_peer){0}; /* what it owned is the peer's now */
 }
 
-/* Who asked the hub for us sends an initiation as soon as it may, which we drop if it comes before
- * the hub's word. So we send one, too: that of who is told later finds the other one ready. */
-static void add_peer(struct member *m, uint64_t now_ns, struct news_peer *news, bool asks_for_us)
+/* begins_session: the other side may have sent an initiation before we knew it, which was lost, and
+ * sends no other for 5 s. Ours finds it ready. */
+static void add_peer(struct member *m, uint64_t now_ns, struct news_peer *news, bool begins_session)
 {
 	struct member_peer *peer = member_append_peer(m);
 
@@ -216,7 +216,7 @@ static void add_peer(struct member *m, uint64_t now_ns, struct news_peer *news, 
 	}
 	rotate(m, peer, now_ns);
 	look_soon(m, now_ns + LOOK_NS);
-	tell_tunnel(m, now_ns, &peer->news, best_endpoint(peer), asks_for_us);
+	tell_tunnel(m, now_ns, &peer->news, best_endpoint(peer), begins_session);
 }
 
 static void change_peer(
@@ -239,7 +239,7 @@ static void change_peer(
 		tell_tunnel(m, now_ns, &peer->news, endpoint, true);
 }
 
-void member_put_peer(struct member *m, uint64_t now_ns, struct news_peer *news, bool asks_for_us)
+void member_put_peer(struct member *m, uint64_t now_ns, struct news_peer *news, bool begins_session)
 {
 	struct member_peer *peer = member_find_peer(m, news->id);
 
@@ -257,7 +257,7 @@ void member_put_peer(struct member *m, uint64_t now_ns, struct news_peer *news, 
 	if (peer)
 		change_peer(m, peer, now_ns, news);
 	else
-		add_peer(m, now_ns, news, asks_for_us);
+		add_peer(m, now_ns, news, begins_session);
 	member_touch(m, now_ns);
 }
 
