@@ -143,7 +143,9 @@ static void put_peer(struct member *m, uint64_t now_ns, struct news_line *line)
 	int64_t id = line->peer.id;
 	char body[48];
 
-	member_put_peer(m, now_ns, &line->peer);
+	/* Who waits for us begins the session; who did not, or not any more, may have tried to
+	 * before we knew it. */
+	member_put_peer(m, now_ns, &line->peer, !line->is_awaited);
 	if (!line->is_awaited)
 		return;
 	snprintf(body, sizeof(body), "{\"id\": %lld}", (long long)id);
@@ -385,7 +387,7 @@ static void take_connect(struct member *m, uint64_t now_ns, const struct member_
 		return;
 	}
 	if (status == 200 && news_peer_from_json(&peer, json_object_get(json, "peer")) == 0) {
-		member_put_peer(m, now_ns, &peer);
+		member_put_peer(m, now_ns, &peer, false);
 		news_peer_deinit(&peer);
 		return;
 	}

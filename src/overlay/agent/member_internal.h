@@ -29,7 +29,7 @@ struct member_peer {
 	struct news_peer news;
 	int64_t heard_ns;	  /* when the hub said so; before we started: may be negative */
 	uint64_t active_ns;	  /* when it was last seen to be used */
-	uint64_t rotate_until_ns; /* another endpoint is tried every 2 s until then */
+	uint64_t rotate_until_ns; /* another endpoint is tried every 5 s until then */
 	uint8_t candidate;	  /* the endpoint we last gave the tunnel */
 	/* As the tunnel last said. */
 	struct endpoint endpoint;
@@ -137,8 +137,10 @@ int member_request(struct member *member, const struct member_request *request, 
 void member_drop_requests(struct member *member);
 
 /* member_peers.c */
-/* Configure a peer, or change it; takes over what news owns. */
-void member_put_peer(struct member *member, uint64_t now_ns, struct news_peer *news);
+/* Configure a peer, or change it; takes over what news owns. If it asks for us a session is begun.
+ */
+void member_put_peer(
+	struct member *member, uint64_t now_ns, struct news_peer *news, bool begins_session);
 void member_remove_peer(struct member *member, uint64_t now_ns, int64_t id);
 /* All of them, without a word to the tunnel. */
 void member_forget_peers(struct member *member);

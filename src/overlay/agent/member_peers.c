@@ -10,8 +10,8 @@
 
 #include "base/log.h"
 
-#define ROTATE_NS (2 * SECOND_NS)
-#define ROTATE_FOR_NS (30 * SECOND_NS)
+#define ROTATE_NS (5 * SECOND_NS) /* REKEY_TIMEOUT: the tunnel sends no initiation before */
+#define ROTATE_FOR_NS (60 * SECOND_NS)
 #define LOOK_NS (60 * SECOND_NS)
 #define IDLE_NS (900 * SECOND_NS)
 #define SESSION_S 180 /* REJECT_AFTER_TIME */
@@ -103,12 +103,31 @@ int member_describe_peers(struct member *m, struct config *config)
 	return r;
 }
 
+/* A persistent keepalive that is turned on is sent at once, and so begins a session. */
+static int add_knock(struct config *config, const struct news_peer *news)
+{
+	static const uint16_t keepalives_s[] = {1, 0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keepalives_s); i++) {
+		struct config_peer *peer = config_add_peer(config);
+
+		if (!peer)
+			return -ENOMEM;
+		peer->flags = CONFIG_PEER_HAS_KEEPALIVE;
+		peer->keepalive_s = keepalives_s[i];
+		memcpy(peer->public_key, news->public_key, KEY_LEN);
+	}
+	return 0;
+}
+
 static void tell_tunnel(struct member *m, uint64_t now_ns, const struct news_peer *news,
-	const struct endpoint *endpoint)
+	const struct endpoint *endpoint, bool knocks)
 {
 	struct config config = {0};
 	int r = describe(&config, news, endpoint);
 
+	if (r == 0 && knocks && endpoint)
+		r = add_knock(&config, news);
 	if (r == 0)
 		r = m->ops->set_tunnel(m->ctx, &config);
 	config_deinit(&config);
@@ -180,7 +199,9 @@ static void replace_news(struct member_peer *peer, struct news_peer *news)
 	*news = (struct news_peer){0}; /* what it owned is the peer's now */
 }
 
-static void add_peer(struct member *m, uint64_t now_ns, struct news_peer *news)
+/* begins_session: the other side may have sent an initiation before we knew it, which was lost, and
+ * sends no other for 5 s. Ours finds it ready. */
+static void add_peer(struct member *m, uint64_t now_ns, struct news_peer *news, bool begins_session)
 {
 	struct member_peer *peer = member_append_peer(m);
 
@@ -195,7 +216,7 @@ static void add_peer(struct member *m, uint64_t now_ns, struct news_peer *news)
 	}
 	rotate(m, peer, now_ns);
 	look_soon(m, now_ns + LOOK_NS);
-	tell_tunnel(m, now_ns, &peer->news, best_endpoint(peer));
+	tell_tunnel(m, now_ns, &peer->news, best_endpoint(peer), begins_session);
 }
 
 static void change_peer(
@@ -215,10 +236,10 @@ static void change_peer(
 	if (member_set_filter(m, peer) < 0)
 		member_remove_peer(m, now_ns, peer->news.id);
 	else
-		tell_tunnel(m, now_ns, &peer->news, endpoint);
+		tell_tunnel(m, now_ns, &peer->news, endpoint, true);
 }
 
-void member_put_peer(struct member *m, uint64_t now_ns, struct news_peer *news)
+void member_put_peer(struct member *m, uint64_t now_ns, struct news_peer *news, bool begins_session)
 {
 	struct member_peer *peer = member_find_peer(m, news->id);
 
@@ -236,7 +257,7 @@ void member_put_peer(struct member *m, uint64_t now_ns, struct news_peer *news)
 	if (peer)
 		change_peer(m, peer, now_ns, news);
 	else
-		add_peer(m, now_ns, news);
+		add_peer(m, now_ns, news, begins_session);
 	member_touch(m, now_ns);
 }
 
@@ -307,7 +328,7 @@ static void try_next_endpoint(struct member *m, struct member_peer *peer, uint64
 {
 	peer->candidate = (uint8_t)((peer->candidate + 1) % peer->news.num_endpoints);
 	peer->endpoint = peer->news.endpoints[peer->candidate];
-	tell_tunnel(m, now_ns, &peer->news, &peer->endpoint);
+	tell_tunnel(m, now_ns, &peer->news, &peer->endpoint, false);
 }
 
 static void forget_idle(struct member *m, uint64_t now_ns, int64_t id)

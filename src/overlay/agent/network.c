@@ -237,10 +237,13 @@ static void op_send_enrol(void *ctx, const struct message_enrol *message)
 
 	n->message = *message;
 	n->has_message = true;
-	if (n->num_doors > 0 && clock_boottime_ns() - n->resolved_ns < RESOLVED_NS)
+	if (n->num_doors > 0 && clock_boottime_ns() - n->resolved_ns < RESOLVED_NS) {
 		send_message(n);
-	else if (!n->resolver)
+	} else if (!n->resolver) {
 		n->resolver = resolver_start(n->agent->loop, n->host, n->port, resolved, n);
+		if (!n->resolver)
+			log_error("%s: %s cannot be resolved: no resources", n->name, n->host);
+	}
 }
 
 /* --- the tunnel ------------------------------------------------------- */

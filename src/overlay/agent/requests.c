@@ -3,9 +3,15 @@
  * What the `adit` verbs ask (control.h), and what they are to say and to exit with:
  *
  *   join LINK [SETTING=VALUE]...   begin to join
- *   joined [NETWORK]               0 joined; 3 waiting for approval or renewal; 4 not yet; 1 cut
- * off leave NETWORK status [json] resolve NAME[.NETWORK]         its addresses, one a line node
- * NAME[.NETWORK]            0 there is a session with it; 4 not yet, and its addresses
+ *   joined [NETWORK]               0 joined; 3 waits for a person; 4 not yet; 1 cut off
+ *
+ *   leave NETWORK
+ *
+ *   status [json]
+ *
+ *   resolve NAME[.NETWORK]         its addresses, one a line
+ *
+ *   node NAME[.NETWORK]            0 there is a session with it; 4 not yet, and its addresses
  *
  * Exit codes beside these: 1 it cannot be done, 2 it was asked wrongly.
  */

@@ -165,6 +165,7 @@ static void test_wanted(void **state)
 	assert_int_equal(world_find_peer(&w, 9)->num_allowed_ips, 2);
 	assert_int_equal(world_find_peer(&w, 9)->endpoint.port, 5000);
 	assert_int_equal(w.filtered[9], 9);
+	assert_int_equal(w.num_knocks, 0);
 }
 
 static void test_unreachable_hub_refuses_nobody(void **state)
@@ -184,6 +185,9 @@ static void test_stream(void **state)
 	world_join(&w);
 	say_peer(101, 9, "\"192.168.1.9:5000\"");
 	assert_non_null(world_find_peer(&w, 9));
+	assert_int_equal(w.num_knocks, 1); /* it will send at once: so do we */
+	assert_int_equal(world_find_peer(&w, 9)->keepalive_s, 0);
+	assert_int_equal(world_find_peer(&w, 9)->num_allowed_ips, 2);
 	world_say(&w, "{\"event\": \"gone\", \"seq\": 102, \"id\": 9, \"reason\": \"revoked\"}");
 	assert_null(world_find_peer(&w, 9));
 	assert_int_equal(w.filtered[9], 0);
@@ -241,7 +245,8 @@ static void test_hub_with_another_key(void **state)
 	world_answer_enrol(&w);
 	assert_int_equal(w.num_opened, 1);
 	assert_int_equal(w.num_peers, 2);
-	assert_memory_equal(w.peers[0].public_key, w.hub_key, KEY_LEN);
+	assert_true(memcmp(w.peers[0].public_key, w.hub_key, KEY_LEN) == 0 ||
+		    memcmp(w.peers[1].public_key, w.hub_key, KEY_LEN) == 0);
 	assert_non_null(world_find_peer(&w, 9));
 }
 
@@ -321,7 +326,7 @@ static void test_rotation(void **state)
 	connect_to(9, "\"192.168.1.9:1\", \"192.168.1.9:2\", \"192.168.1.9:3\"");
 	for (int i = 0; i < 3; i++) {
 		seen |= 1U << world_find_peer(&w, 9)->endpoint.port;
-		world_pass(&w, 2 * SECOND_NS);
+		world_pass(&w, 5 * SECOND_NS);
 	}
 	assert_int_equal(seen, 1 << 1 | 1 << 2 | 1 << 3);
 	world_find_peer(&w, 9)->last_handshake_s = 1780000000;
@@ -367,6 +372,7 @@ static void test_reboot_without_hub(void **state)
 	connect_to(9, "\"192.168.1.9:5000\"");
 	world_pass(&w, 100 * SECOND_NS);
 	world_say(&w, "");
+	w.any_port = 41000;
 	w.wall_s -= 366 * 86400; /* and the clock is wrong by a year */
 	restart();
 	w.door_is_silent = true;

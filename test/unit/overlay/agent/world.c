@@ -106,6 +106,12 @@ static void apply_peer(struct world *w, const struct config_peer *from)
 	}
 	if (from->endpoint.family != 0)
 		peer->endpoint = from->endpoint;
+	if (from->flags & CONFIG_PEER_HAS_KEEPALIVE) {
+		w->num_knocks += peer->keepalive_s == 0 && from->keepalive_s != 0;
+		peer->keepalive_s = from->keepalive_s;
+	}
+	if (!(from->flags & CONFIG_PEER_REPLACE_ALLOWED_IPS))
+		return;
 	free(peer->allowed_ips);
 	peer->allowed_ips = calloc(from->num_allowed_ips, sizeof(*peer->allowed_ips));
 	memcpy(peer->allowed_ips, from->allowed_ips,
@@ -133,7 +139,7 @@ static int op_get_tunnel(void *ctx, struct config *ret_config)
 {
 	struct world *w = world_of(ctx);
 
-	ret_config->listen_port = w->listen_port ? w->listen_port : 40000;
+	ret_config->listen_port = w->listen_port ? w->listen_port : w->any_port;
 	for (unsigned i = 0; i < w->num_peers; i++) {
 		struct config_peer *peer = config_add_peer(ret_config);
 
@@ -261,8 +267,10 @@ void world_init(struct world *w)
 	uint8_t private_key[KEY_LEN];
 	struct member_settings settings;
 
-	*w = (struct world){
-		.now_ns = 1000 * SECOND_NS, .wall_s = 1780000000, .answer_state = ENROL_ACTIVE};
+	*w = (struct world){.now_ns = 1000 * SECOND_NS,
+		.wall_s = 1780000000,
+		.answer_state = ENROL_ACTIVE,
+		.any_port = 40000};
 	if (!keyring)
 		keyring = keyring_new();
 	memset(private_key, 1, KEY_LEN);

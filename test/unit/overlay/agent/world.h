@@ -33,10 +33,11 @@ struct world {
 	int open_error, set_error, filter_error, save_error;
 	bool tunnel_is_open, filter_is_open;
 	unsigned num_opened, num_set;
+	unsigned num_knocks; /* keepalives turned on: a session is begun */
 	char ifname[IFNAMSIZ];
 	struct config_peer peers[WORLD_PEERS];
 	unsigned num_peers;
-	uint16_t listen_port;
+	uint16_t listen_port, any_port; /* as it was told; what it chooses else */
 	unsigned num_addresses;
 	unsigned num_refused;
 	struct prefix refused;
