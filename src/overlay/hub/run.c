@@ -334,6 +334,37 @@ static void describe_death(const char *name, int status, const char *consequence
 		log_error("the %s ended (status %d): %s", name, WEXITSTATUS(status), consequence);
 }
 
+static bool forget_if(pid_t *ours, pid_t pid)
+{
+	bool is = *ours == pid;
+
+	if (is)
+		*ours = 0;
+	return is;
+}
+
+/* Door or vault is gone. One of them ends by itself, with status 0, when it loses the other: then
+ * that is the cause, and found a moment later. */
+static noreturn void end_on_death(pid_t pid, int status)
+{
+	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + END_TIMEOUT_MS / 4 * MSEC_NS;
+	bool is_door = forget_if(&hub.door, pid);
+
+	(void)forget_if(&hub.vault, pid);
+	while (status == 0 && clock_ns(CLOCK_MONOTONIC) < until_ns) {
+		pid_t *other = is_door ? &hub.vault : &hub.door;
+
+		if (waitpid(*other, &status, WNOHANG) == *other) {
+			*other = 0;
+			is_door = !is_door;
+			break;
+		}
+		poll(NULL, 0, 1);
+	}
+	describe_death(is_door ? "door" : "vault", status, "the hub ends");
+	end(1);
+}
+
 static void bury(pid_t pid, int status)
 {
 	char ifname[IFNAMSIZ];
@@ -349,11 +380,7 @@ static void bury(pid_t pid, int status)
 			end(1);
 		plan_restart();
 	} else if (pid == hub.door || pid == hub.vault) {
-		bool is_door = pid == hub.door;
-
-		*(is_door ? &hub.door : &hub.vault) = 0;
-		describe_death(is_door ? "door" : "vault", status, "the hub ends");
-		end(1);
+		end_on_death(pid, status);
 	} else if (launcher_reaped(hub.launcher, pid, ifname)) {
 		describe_death("tunnel", status, "the hub ends");
 		end(1);
