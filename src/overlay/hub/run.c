@@ -115,13 +115,13 @@ static const char *find_program(char path[4096])
 	return access(path, X_OK) == 0 ? path : "/usr/bin/adit";
 }
 
-/* The errno at the end of a reply. */
+/* Take in the reply to a set request, "errno=N" and an empty line. */
 static int read_reply(int fd)
 {
+	static const char key[] = "errno=";
 	struct pollfd answer = {.fd = fd, .events = POLLIN};
-	char reply[256] = "";
+	char reply[64] = "";
 	size_t len = 0;
-	int error;
 
 	while (!strstr(reply, "\n\n")) {
 		ssize_t n = -1;
@@ -133,7 +133,9 @@ static int read_reply(int fd)
 		len += (size_t)n;
 		reply[len] = '\0';
 	}
-	return sscanf(reply, "errno=%d\n\n", &error) == 1 ? -abs(error) : -EPROTO;
+	if (strncmp(reply, key, strlen(key)) != 0)
+		return -EPROTO;
+	return -abs((int)strtol(reply + strlen(key), NULL, 10));
 }
 
 static void configure_tunnel(int uapi_fd)
@@ -520,7 +522,7 @@ int hub_run(int argc, char *argv[])
 	}
 	log_set_prefix("adit-hub");
 	log_set_level(log_level_from_text(getenv("LOG_LEVEL")));
-	if (hub_options_read(&hub.options, argc, argv) < 0)
+	if (hub_options_read(&hub.options, argv + 1) < 0)
 		return 1;
 	if (geteuid() != 0) {
 		log_error("only root may run a hub");
