@@ -31,11 +31,10 @@
 
 enum { ANSWER_TIMEOUT_S = 10, END_TIMEOUT_MS = 2000 };
 
-/* A server that dies within RESTART_CALM of its start waits before the next start, each time twice
- * as long. */
-#define RESTART_CALM_NS (30 * SECOND_NS)
-#define RESTART_DELAY_NS (100 * MSEC_NS)
-#define RESTART_DELAY_MAX_NS (10 * SECOND_NS)
+/* Between two starts of the server; twice as long after each that did not come as far as being
+ * ready. */
+#define RESTART_INTERVAL_NS (100 * MSEC_NS)
+enum { MAX_DOUBLINGS = 7 };
 
 struct hub_process {
 	struct hub_options options;
@@ -48,10 +47,11 @@ struct hub_process {
 	int door_fd;   /* the server's end, which we keep for its successors */
 	int server_fd; /* the launcher's end; -1: there is none */
 	int admin_fd, api_fd;
-	uint64_t started_ns;  /* the server */
-	uint64_t restart_ns;  /* when; 0: it runs */
-	unsigned num_crashes; /* in a row */
-	bool is_announced;
+	uint64_t started_ns;   /* the server */
+	uint64_t restart_ns;   /* when; 0: it runs */
+	unsigned num_failures; /* to get ready, in a row */
+	bool is_ready;	       /* the server */
+	bool is_announced;     /* one was ready before */
 };
 
 static struct hub_process hub = {.server_fd = -1, .admin_fd = -1}; /* one a process */
@@ -271,14 +271,13 @@ static void start_server(void)
 	hub.server_fd = own[0];
 	hub.started_ns = clock_boottime_ns();
 	hub.restart_ns = 0;
+	hub.is_ready = false;
 	/* should it be gone already, we are told */
 	(void)!ipc_try_send(own[0], &hub.setup, sizeof(hub.setup));
 }
 
 static void announce(void)
 {
-	if (hub.is_announced || !launcher_is_ready(hub.launcher))
-		return;
 	hub.is_announced = true;
 	notify_ready();
 	if (!hub.state.is_new)
@@ -307,22 +306,19 @@ static void serve_server(void)
 		log_error("the server misbehaves: %s", strerror(-r));
 		kill(hub.server, SIGKILL);
 	}
-	announce();
+	if (launcher_take_ready(hub.launcher))
+		hub.is_ready = true;
+	if (hub.is_ready && !hub.is_announced)
+		announce();
 }
 
 static void plan_restart(void)
 {
-	uint64_t now_ns = clock_boottime_ns(), delay_ns = 0;
-
-	if (now_ns - hub.started_ns >= RESTART_CALM_NS)
-		hub.num_crashes = 0;
-	if (hub.num_crashes > 0)
-		delay_ns = RESTART_DELAY_NS << (hub.num_crashes - 1);
-	if (delay_ns >= RESTART_DELAY_MAX_NS)
-		delay_ns = RESTART_DELAY_MAX_NS;
-	else
-		hub.num_crashes++;
-	hub.restart_ns = now_ns + delay_ns;
+	if (hub.is_ready)
+		hub.num_failures = 0;
+	else if (hub.num_failures < MAX_DOUBLINGS)
+		hub.num_failures++;
+	hub.restart_ns = hub.started_ns + (RESTART_INTERVAL_NS << hub.num_failures);
 }
 
 /* --- watching -------------------------------------------------------- */
