@@ -101,7 +101,7 @@ class Node(Machine):
 
     def pings(self, destination, count=1, wait=2, check=False):
         """Whether a ping by the agent's name arrives."""
-        return self.adit("ping", destination, "-c", count, "-W", wait, check=check).code == 0
+        return self.adit("ping", "-c", count, "-W", wait, destination, check=check).code == 0
 
 
 class Fleet:

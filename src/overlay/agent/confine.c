@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the agent gives up. privsep/sandbox.c is for processes that need no file and no name service;
- * this one needs both, and CAP_NET_ADMIN for nftables.
+ * What the agent gives up. privsep/sandbox.c is for processes that need no file and no name
+ * service; this one needs both, and CAP_NET_ADMIN for nftables.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -74,8 +74,8 @@ static void allow(int ruleset, int fd, uint64_t access)
 /* The name service: its settings, and modules that it loads. */
 static void limit_files(int state_fd)
 {
-	static const char *const readable[] = {
-		"/etc", "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/usr", "/lib", "/lib64"};
+	static const char *const readable[] = {"/etc", "/run/systemd/resolve", "/run/resolvconf",
+		"/run/NetworkManager", "/usr", "/lib", "/lib64"};
 	const struct landlock_ruleset_attr attr = {
 		.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
 	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);

@@ -125,7 +125,8 @@ static bool is_wanted(const struct member *m, const uint8_t key[KEY_LEN])
 }
 
 /* Peers that the tunnel has from before, and we do not know. */
-static int remove_others(const struct member *m, const struct config *present, struct config *config)
+static int remove_others(
+	const struct member *m, const struct config *present, struct config *config)
 {
 	for (size_t i = 0; i < present->num_peers; i++) {
 		const uint8_t *key = present->peers[i].public_key;

@@ -137,6 +137,19 @@ static void take_hello(struct member *m, uint64_t now_ns, const struct news_line
 	take_self(m, now_ns, &line->self);
 }
 
+static void put_peer(struct member *m, uint64_t now_ns, struct news_line *line)
+{
+	const struct member_request request = {.kind = REQUEST_READY};
+	int64_t id = line->peer.id;
+	char body[48];
+
+	member_put_peer(m, now_ns, &line->peer);
+	if (!line->is_awaited)
+		return;
+	snprintf(body, sizeof(body), "{\"id\": %lld}", (long long)id);
+	(void)member_request(m, &request, "POST", "/v1/ready", body);
+}
+
 static void take_line(struct member *m, uint64_t now_ns, struct news_line *line)
 {
 	if (line->event == NEWS_HELLO) {
@@ -144,7 +157,7 @@ static void take_line(struct member *m, uint64_t now_ns, struct news_line *line)
 		return;
 	}
 	if (line->event == NEWS_PEER)
-		member_put_peer(m, now_ns, &line->peer);
+		put_peer(m, now_ns, line);
 	else if (line->event == NEWS_GONE)
 		member_remove_peer(m, now_ns, line->id);
 	else if (line->event == NEWS_SELF)

@@ -39,6 +39,7 @@ struct member_peer {
 
 enum request_kind {
 	REQUEST_CONNECT,
+	REQUEST_READY,
 	REQUEST_FORGET,
 	REQUEST_ENDPOINTS,
 	REQUEST_NAME,

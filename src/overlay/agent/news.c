@@ -282,6 +282,7 @@ static int read_line(struct news_line *line, const json_t *json)
 	if (line->event == NEWS_OTHER)
 		return 0;
 	snprintf(line->reason, sizeof(line->reason), "%s", reason ? reason : "");
+	line->is_awaited = json_is_true(json_object_get(json, "awaited"));
 	if (line->event == NEWS_PEER)
 		return news_peer_from_json(&line->peer, json_object_get(json, "peer"));
 	if (line->event == NEWS_GONE)

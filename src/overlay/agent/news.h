@@ -54,6 +54,7 @@ struct news_line {
 	uint64_t seq;
 	struct news_self self; /* NEWS_HELLO, NEWS_SELF */
 	struct news_peer peer; /* NEWS_PEER */
+	bool is_awaited;       /* NEWS_PEER: it waits until we are ready for it */
 	int64_t id;	       /* NEWS_GONE */
 	char reason[16];       /* NEWS_GONE */
 };

@@ -3,11 +3,9 @@
  * What the `adit` verbs ask (control.h), and what they are to say and to exit with:
  *
  *   join LINK [SETTING=VALUE]...   begin to join
- *   joined [NETWORK]               0 joined; 3 waiting for approval or renewal; 4 not yet; 1 cut off
- *   leave NETWORK
- *   status [json]
- *   resolve NAME[.NETWORK]         its addresses, one a line
- *   node NAME[.NETWORK]            0 there is a session with it; 4 not yet, and its addresses
+ *   joined [NETWORK]               0 joined; 3 waiting for approval or renewal; 4 not yet; 1 cut
+ * off leave NETWORK status [json] resolve NAME[.NETWORK]         its addresses, one a line node
+ * NAME[.NETWORK]            0 there is a session with it; 4 not yet, and its addresses
  *
  * Exit codes beside these: 1 it cannot be done, 2 it was asked wrongly.
  */
@@ -38,8 +36,8 @@ static int code_of(const struct member *member)
 	}
 }
 
-static int parse_join(struct member_settings *settings, char *const *words, unsigned num,
-	const char **ret_error)
+static int parse_join(
+	struct member_settings *settings, char *const *words, unsigned num, const char **ret_error)
 {
 	int r = join_link_parse(&settings->link, words[1], ret_error);
 
@@ -167,8 +165,8 @@ static void status(struct agent *agent, uint64_t id, const char *form)
 		write_json(agent, &text);
 	} else {
 		for (unsigned i = 0; i < agent->num_networks; i++)
-			member_write_status(network_member(agent->networks[i]),
-				clock_boottime_ns(), &text);
+			member_write_status(
+				network_member(agent->networks[i]), clock_boottime_ns(), &text);
 		if (agent->num_networks == 0)
 			text_printf(&text, "no network is joined\n");
 	}
@@ -230,8 +228,8 @@ static void look_up_next(struct lookup *lookup)
 		if (!is_meant(lookup, network))
 			continue;
 		snprintf(lookup->asked, sizeof(lookup->asked), "%s", network_name(network));
-		member_find(network_member(network), clock_boottime_ns(), lookup->name, found,
-			lookup);
+		member_find(
+			network_member(network), clock_boottime_ns(), lookup->name, found, lookup);
 		return;
 	}
 	control_reply_words(agent->control, lookup->id, CODE_FAILED, "%s\n",
@@ -245,8 +243,8 @@ static bool has_session(const struct lookup *lookup)
 
 	for (unsigned i = 0; i < agent->num_networks; i++) {
 		if (is_meant(lookup, agent->networks[i]) &&
-			member_has_session(network_member(agent->networks[i]),
-				clock_boottime_ns(), lookup->name))
+			member_has_session(network_member(agent->networks[i]), clock_boottime_ns(),
+				lookup->name))
 			return true;
 	}
 	return false;

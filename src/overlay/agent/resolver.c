@@ -18,7 +18,7 @@ struct resolver {
 	struct loop *loop;
 	char host[256];
 	uint16_t port;
-	int pipe[2]; /* the thread writes a byte when the result is there */
+	int pipe[2];	     /* the thread writes a byte when the result is there */
 	resolver_done *done; /* NULL: cancelled */
 	void *ctx;
 	/* the thread's, until it has written */
@@ -27,8 +27,8 @@ struct resolver {
 	int error;
 };
 
-static bool endpoint_from_info(struct endpoint *ret_endpoint, const struct addrinfo *info,
-	uint16_t port)
+static bool endpoint_from_info(
+	struct endpoint *ret_endpoint, const struct addrinfo *info, uint16_t port)
 {
 	*ret_endpoint = (struct endpoint){.family = (uint16_t)info->ai_family, .port = port};
 	if (info->ai_family == AF_INET) {
@@ -56,8 +56,7 @@ static void *resolve(void *ctx)
 	resolver->error = getaddrinfo(resolver->host, NULL, &hints, &infos);
 	for (const struct addrinfo *info = resolver->error == 0 ? infos : NULL;
 		info && resolver->num < RESOLVER_ADDRESSES_MAX; info = info->ai_next) {
-		if (endpoint_from_info(
-			    &resolver->endpoints[resolver->num], info, resolver->port))
+		if (endpoint_from_info(&resolver->endpoints[resolver->num], info, resolver->port))
 			resolver->num++;
 	}
 	if (infos)

@@ -17,8 +17,7 @@
 enum state_file { STATE_JOIN, STATE_KNOWN };
 
 /* -ENOENT; -EBADMSG: it was damaged, which was logged, and put aside. */
-MUST_CHECK int state_read(
-	int dir_fd, const char *network, enum state_file file, json_t **ret_json);
+MUST_CHECK int state_read(int dir_fd, const char *network, enum state_file file, json_t **ret_json);
 MUST_CHECK int state_write(
 	int dir_fd, const char *network, enum state_file file, const json_t *json);
 MUST_CHECK int state_remove(int dir_fd, const char *network); /* both; the key stays */
@@ -29,7 +28,8 @@ void state_put_aside(int dir_fd, const char *network, enum state_file file, cons
 MUST_CHECK int state_read_key(int dir_fd, const char *network, uint8_t ret_key[KEY_LEN]);
 MUST_CHECK int state_write_key(int dir_fd, const char *network, const uint8_t key[KEY_LEN]);
 
-/* The networks there is a NETWORK.join of. Returns their number, at most max, or a negative errno. */
+/* The networks there is a NETWORK.join of. Returns their number, at most max, or a negative errno.
+ */
 MUST_CHECK int state_list(int dir_fd, char (*ret_names)[NETWORK_NAME_MAX + 1], unsigned max);
 
 #endif

@@ -300,7 +300,10 @@ int changes_connect(struct hub *hub, struct member *member, struct member *peer)
 	read_seq(hub, member->realm);
 	tunnel_look_for(&hub->tunnel, &hub->directory, member, now_ns);
 	tunnel_look_for(&hub->tunnel, &hub->directory, peer, now_ns);
-	tell(hub, peer, member->node.id, member->realm->network.seq);
+	if (peer->stream != NULL)
+		send_line(peer, json_pack("{s:s, s:I, s:b, s:o}", "event", "peer", "seq",
+					(json_int_t)member->realm->network.seq, "awaited", 1,
+					"peer", view_peer(peer, member)));
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "overlay/hub/changes.h"
@@ -27,10 +28,12 @@ struct http {
 	bool is_admin;
 };
 
-/* A request while it comes in. */
+/* A request while it comes in, and while its answer waits. */
 struct incoming {
 	struct text body;
 	bool is_too_large;
+	struct response answer; /* status 0: there is none yet */
+	struct rendezvous rendezvous;
 };
 
 /* --- who calls ------------------------------------------------------- */
@@ -142,12 +145,32 @@ static enum MHD_Result take_argument(
 	return MHD_YES;
 }
 
+static void resume(void *ctx)
+{
+	MHD_resume_connection(ctx);
+}
+
+/* libmicrohttpd asks again when it is resumed. */
+static enum MHD_Result wait_for_peer(const struct http *http, struct MHD_Connection *connection,
+	int64_t caller, struct incoming *incoming)
+{
+	incoming->rendezvous = (struct rendezvous){.caller = caller,
+		.peer = incoming->answer.awaited,
+		.resume = resume,
+		.ctx = connection};
+	rendezvous_wait(&http->hub->rendezvous, &incoming->rendezvous, clock_boottime_ns());
+	MHD_suspend_connection(connection);
+	return MHD_YES;
+}
+
 static enum MHD_Result serve(const struct http *http, struct MHD_Connection *connection,
-	const char *path, const char *method, const struct incoming *incoming)
+	const char *path, const char *method, struct incoming *incoming)
 {
 	struct request request = {.hub = http->hub, .method = method, .path = path};
 	struct response response = {0};
-	enum MHD_Result result;
+
+	if (incoming->answer.status != 0)
+		return send_answer(connection, incoming->answer.status, incoming->answer.body);
 
 	if (!find_caller(http, connection, &request.caller))
 		return MHD_NO;
@@ -163,9 +186,10 @@ static enum MHD_Result serve(const struct http *http, struct MHD_Connection *con
 		router_serve(&request, &response);
 	if (response.is_stream)
 		return hand_over(http, connection, request.caller.member, response.since);
-	result = send_answer(connection, response.status, response.body);
-	json_decref(response.body);
-	return result;
+	incoming->answer = response;
+	if (response.awaited != 0)
+		return wait_for_peer(http, connection, request.caller.member->node.id, incoming);
+	return send_answer(connection, response.status, response.body);
 }
 
 /* libmicrohttpd calls this for the head, for each part of the body, and at the end. */
@@ -198,8 +222,11 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
 	(void)ctx;
 	(void)connection;
 	(void)code;
-	if (incoming != NULL)
+	if (incoming != NULL) {
+		rendezvous_cancel(&incoming->rendezvous);
+		json_decref(incoming->answer.body);
 		text_deinit(&incoming->body);
+	}
 	free(incoming);
 	*state = NULL;
 }
@@ -214,10 +241,11 @@ int http_new(struct hub *hub, int listen_fd, bool admin, struct http **ret_http)
 		return -ENOMEM;
 	http->hub = hub;
 	http->is_admin = admin;
-	http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO, 0, NULL, NULL, on_request,
-		http, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+	http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME, 0,
+		NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
 	if (http->daemon == NULL) {
 		free(http);
@@ -231,6 +259,7 @@ void http_free(struct http *http)
 {
 	if (http == NULL)
 		return;
+	(void)rendezvous_expire(&http->hub->rendezvous, UINT64_MAX);
 	MHD_stop_daemon(http->daemon);
 	free(http);
 }

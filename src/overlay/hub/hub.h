@@ -6,6 +6,7 @@
 #define ADIT_OVERLAY_HUB_HUB_H
 
 #include "overlay/hub/directory.h"
+#include "overlay/hub/rendezvous.h"
 #include "overlay/hub/roles.h"
 #include "overlay/hub/stream.h"
 #include "overlay/hub/tunnel.h"
@@ -24,6 +25,7 @@ struct hub {
 	struct directory directory;
 	struct streams *streams;
 	struct tunnel tunnel;
+	struct rendezvous_list rendezvous; /* of the node API */
 	struct hub_setup setup;
 	char ifname[IFNAMSIZ];
 	int launcher_fd; /* -1: there is none, in tests */

@@ -80,24 +80,44 @@ void serve_connect(struct request *request, struct response *response)
 		return;
 	}
 	r = changes_connect(request->hub, member, peer);
-	if (r != 0)
+	if (r != 0) {
 		answer_store_error(request, response, r);
-	else
-		answer(response, 200, json_pack("{s:o}", "peer", view_peer(member, peer)));
+		return;
+	}
+	answer(response, 200, json_pack("{s:o}", "peer", view_peer(member, peer)));
+	if (peer->stream != NULL)
+		response->awaited = peer->node.id;
+}
+
+/* Read the id of a node in the body. Returns false with the answer 400. */
+static bool read_id(const struct request *request, struct response *response, int64_t *ret_id)
+{
+	*ret_id = -1;
+	if (!field_number(request, response, "id", ret_id))
+		return false;
+	if (*ret_id < 0)
+		answer_error(response, 400, "\"id\" is missing");
+	return *ret_id >= 0;
+}
+
+void serve_ready(struct request *request, struct response *response)
+{
+	int64_t id;
+
+	if (!read_id(request, response, &id))
+		return;
+	rendezvous_ready(&request->hub->rendezvous, id, request->caller.member->node.id);
+	answer(response, 204, NULL);
 }
 
 void serve_forget(struct request *request, struct response *response)
 {
 	struct member *peer;
-	int64_t id = -1;
+	int64_t id;
 	int r = 0;
 
-	if (!field_number(request, response, "id", &id))
+	if (!read_id(request, response, &id))
 		return;
-	if (id < 0) {
-		answer_error(response, 400, "\"id\" is missing");
-		return;
-	}
 	peer = directory_member(&request->hub->directory, id);
 	if (peer != NULL && peer->realm == request->realm && peer != request->caller.member)
 		r = changes_forget(request->hub, request->caller.member, peer);

@@ -48,6 +48,8 @@ struct response {
 	/* No answer, but a stream of what changed after `since`, and of what will. */
 	bool is_stream;
 	uint64_t since;
+	/* Not to be sent before this node is ready for the caller; 0: at once. */
+	int64_t awaited;
 };
 
 /* Serve a request. */
@@ -104,8 +106,8 @@ extern const struct route node_routes[], admin_routes[];
 extern const size_t num_node_routes, num_admin_routes;
 
 /* node_api.c */
-route_serve serve_self, serve_stream, serve_connect, serve_forget, serve_names, serve_endpoints,
-	serve_leave;
+route_serve serve_self, serve_stream, serve_connect, serve_ready, serve_forget, serve_names,
+	serve_endpoints, serve_leave;
 /* admin_networks.c */
 route_serve serve_networks, serve_add_network, serve_network, serve_set_network,
 	serve_remove_network;

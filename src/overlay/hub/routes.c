@@ -8,6 +8,7 @@ const struct route node_routes[] = {
 	{"GET", "/v1/self", ACCESS_NODE, serve_self},
 	{"GET", "/v1/stream", ACCESS_NODE, serve_stream},
 	{"POST", "/v1/connect", ACCESS_NODE, serve_connect},
+	{"POST", "/v1/ready", ACCESS_NODE, serve_ready},
 	{"POST", "/v1/forget", ACCESS_NODE, serve_forget},
 	{"GET", "/v1/names", ACCESS_NODE, serve_names},
 	{"PUT", "/v1/endpoints", ACCESS_NODE, serve_endpoints},

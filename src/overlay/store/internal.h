@@ -29,7 +29,7 @@ struct store {
 	sqlite3_stmt *statements[NUM_STATEMENTS]; /* prepared at open */
 	struct map seen;			  /* node id -> unix time: not written yet */
 	int64_t seen_written_s;			  /* when they were last */
-	int64_t since_s; /* first time we were told; who was away before we do not know */
+	int64_t since_s; /* first time we were told: who was away before, we do not know */
 	char error[STORE_ERROR_LEN];
 };
 

@@ -11,7 +11,7 @@ enum { WRITE_SEEN_EVERY_S = 60 };
 
 void store_note_time(struct store *store, int64_t now_s)
 {
-	if (store->since_s == 0)
+	if (store->since_s == 0 || now_s < store->since_s) /* the clock was put back */
 		store->since_s = now_s;
 }
 
