@@ -18,7 +18,8 @@
 
 enum {
 	CONNECTIONS_MAX = 16384,
-	CONNECTION_MEMORY = 6144, /* bytes, for a request's head and an answer's */
+	NODE_CONNECTIONS_MAX = 16, /* from one address */
+	CONNECTION_MEMORY = 6144,  /* bytes, for a request's head and an answer's */
 	IDLE_TIMEOUT_S = 60,
 };
 
@@ -248,6 +249,7 @@ int http_new(struct hub *hub, int listen_fd, bool admin, struct http **ret_http)
 		NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, listen_fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)(admin ? 0 : NODE_CONNECTIONS_MAX),
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
 	if (http->daemon == NULL) {
