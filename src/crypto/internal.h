@@ -29,7 +29,7 @@ void crypto_check(int result);
 /* The vector kernel of dh_many, for up to DH_LANES jobs, whose ok it leaves alone. */
 enum { DH_LANES = 4 };
 bool dh_ifma_is_available(void);
-void dh_ifma(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN]);
+void dh_ifma(struct dh_job *jobs, unsigned num);
 
 /* A BLAKE2s under way. */
 enum { BLAKE2S_BLOCK_LEN = 64 };
