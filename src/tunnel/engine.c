@@ -72,9 +72,9 @@ static void keep_notice(const struct event *event)
 {
 	if (engine.num_notices == engine.cap_notices) {
 		size_t cap = engine.cap_notices ? 2 * engine.cap_notices : 64;
-		struct event *grown = cap <= NOTICES_MAX
-					      ? reallocarray(engine.notices, cap, sizeof(*grown))
-					      : NULL;
+		/* reallocarray would have libc look for its own realloc, now, and stay in memory */
+		struct event *grown =
+			cap <= NOTICES_MAX ? realloc(engine.notices, cap * sizeof(*grown)) : NULL;
 
 		if (!grown)
 			role_fail("too many events", -ENOMEM);
