@@ -157,15 +157,12 @@ static void note_seen_nodes(struct hub *hub, int64_t now_s)
 uint64_t hub_expire(struct hub *hub, uint64_t now_ns)
 {
 	int64_t now_s = hub_now_s();
-	uint64_t leave_ns, resume_ns, next_ns = now_ns + SECOND_NS;
+	uint64_t leave_ns, next_ns = now_ns + SECOND_NS;
 
 	if (hub->expire_s != 0 && hub->expire_s <= now_s)
 		expire_nodes(hub, now_s);
 	note_seen_nodes(hub, now_s);
 	(void)streams_expire(hub->streams, now_ns);
 	leave_ns = tunnel_expire(&hub->tunnel, now_ns);
-	resume_ns = rendezvous_expire(&hub->rendezvous, now_ns);
-	if (resume_ns != 0 && resume_ns < next_ns)
-		next_ns = resume_ns;
 	return leave_ns != 0 && leave_ns < next_ns ? leave_ns : next_ns;
 }

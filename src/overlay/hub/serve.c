@@ -155,12 +155,15 @@ void hub_main(const char *subject)
 
 	start(subject);
 	for (;;) {
-		uint64_t now_ns = clock_boottime_ns();
+		uint64_t now_ns = clock_boottime_ns(), resume_ns;
 		int num;
 
 		if (now_ns >= next_ns)
 			next_ns = hub_expire(&server.hub, now_ns);
-		num = epoll_wait(server.epoll_fd, events, EVENTS, timeout_ms(next_ns, now_ns));
+		resume_ns = rendezvous_expire(&server.hub.rendezvous, now_ns);
+		if (resume_ns == 0 || resume_ns > next_ns)
+			resume_ns = next_ns;
+		num = epoll_wait(server.epoll_fd, events, EVENTS, timeout_ms(resume_ns, now_ns));
 		now_ns = clock_boottime_ns();
 		for (int i = 0; i < num; i++)
 			dispatch(&events[i], now_ns);
