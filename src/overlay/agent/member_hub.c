@@ -206,6 +206,11 @@ static void describe_answer(
 		snprintf(ret_text, size, "%s", error);
 	else
 		snprintf(ret_text, size, "the hub answered %d", status);
+	/* for terminals and JSON, and cut anywhere */
+	for (char *c = ret_text; *c; c++) {
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	}
 }
 
 /* Whether this answer says that we are no active member; then we act on it. */

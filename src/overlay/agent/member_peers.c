@@ -249,10 +249,15 @@ void member_put_peer(struct member *m, uint64_t now_ns, struct news_peer *news, 
 			m->settings.link.network, news->name);
 		return;
 	}
+	/* a key is one node's, and a node has one key */
 	if (peer && memcmp(peer->news.public_key, news->public_key, KEY_LEN) != 0) {
 		member_remove_peer(m, now_ns, news->id);
 		peer = NULL;
 	}
+	if (!peer && find_by_key(m, news->public_key))
+		member_remove_peer(m, now_ns, find_by_key(m, news->public_key)->news.id);
+	if (!m->is_up) /* it did not take that */
+		return;
 	if (peer)
 		change_peer(m, peer, now_ns, news);
 	else
