@@ -641,6 +641,13 @@ static void load(struct network *n, uint64_t now_ns)
 
 void network_start(struct network *n, uint64_t now_ns)
 {
+	int r = save_key(n);
+
+	/* before the join key is used: a node that forgot its own key needs another */
+	if (r == 0)
+		r = save_settings(n);
+	if (r < 0)
+		log_error("%s: the private key cannot be saved: %s", n->name, strerror(-r));
 	load(n, now_ns);
 	member_start(n->member, now_ns);
 }

@@ -219,10 +219,13 @@ static enum role_of_admin read_role(const char *text)
 	return 0;
 }
 
-/* Whether a unix user may have this name: what the store keeps can be taken apart again. */
+/* Whether a unix user may have this name; what the store keeps can be taken apart again. */
 static bool is_user_name(const char *name)
 {
-	return *name != '\0' && name[strcspn(name, ": /")] == '\0';
+	static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					 "0123456789._-$";
+
+	return *name != '\0' && *name != '-' && name[strspn(name, characters)] == '\0';
 }
 
 void serve_set_admin(struct request *request, struct response *response)

@@ -100,6 +100,17 @@ static void send_gone(struct member *member, uint64_t seq, int64_t id, const cha
 				  "id", (json_int_t)id, "reason", reason));
 }
 
+static void send_peer(
+	struct hub *hub, struct member *member, const struct member *peer, uint64_t seq)
+{
+	json_t *line = json_pack("{s:s, s:I, s:o}", "event", "peer", "seq", (json_int_t)seq, "peer",
+		view_peer(member, peer));
+
+	if (line != NULL && rendezvous_is_awaited(&hub->rendezvous, peer->node.id, member->node.id))
+		(void)json_object_set_new(line, "awaited", json_true());
+	send_line(member, line);
+}
+
 /* Tell a member who is connected what a peer is to it now. */
 static void tell(struct hub *hub, struct member *member, int64_t peer_id, uint64_t seq)
 {
@@ -116,8 +127,7 @@ static void tell(struct hub *hub, struct member *member, int64_t peer_id, uint64
 	else if (!members_may_meet(member, peer))
 		send_gone(member, seq, peer_id, "policy");
 	else
-		send_line(member, json_pack("{s:s, s:I, s:o}", "event", "peer", "seq",
-					  (json_int_t)seq, "peer", view_peer(member, peer)));
+		send_peer(hub, member, peer, seq);
 }
 
 /* Tell it what it is itself; nothing comes after that if it is not active any more. */
@@ -300,11 +310,12 @@ int changes_connect(struct hub *hub, struct member *member, struct member *peer)
 	read_seq(hub, member->realm);
 	tunnel_look_for(&hub->tunnel, &hub->directory, member, now_ns);
 	tunnel_look_for(&hub->tunnel, &hub->directory, peer, now_ns);
-	if (peer->stream != NULL)
-		send_line(peer, json_pack("{s:s, s:I, s:b, s:o}", "event", "peer", "seq",
-					(json_int_t)member->realm->network.seq, "awaited", 1,
-					"peer", view_peer(peer, member)));
 	return 0;
+}
+
+void changes_introduce(struct hub *hub, const struct member *member, struct member *peer)
+{
+	tell(hub, peer, member->node.id, member->realm->network.seq);
 }
 
 int changes_forget(struct hub *hub, struct member *member, struct member *peer)

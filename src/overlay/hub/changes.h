@@ -26,9 +26,11 @@ MUST_CHECK int changes_remove_node(struct hub *hub, const char *actor, struct me
 /* A network was removed from the store, with its nodes. */
 void changes_remove_network(struct hub *hub, struct realm *realm);
 
-/* `member` has asked for `peer`, and the policy allows something: link them and tell the peer.
- * Returns 0 or a negative errno of the store. */
+/* `member` has asked for `peer`, and the policy allows something: link them. Returns 0 or a
+ * negative errno of the store. Then the peer is to be told: that `member` awaits it, if somebody
+ * waits. */
 MUST_CHECK int changes_connect(struct hub *hub, struct member *member, struct member *peer);
+void changes_introduce(struct hub *hub, const struct member *member, struct member *peer);
 
 /* `member` has forgotten `peer`. Returns 0 or a negative errno of the store. */
 MUST_CHECK int changes_forget(struct hub *hub, struct member *member, struct member *peer);

@@ -18,7 +18,8 @@
 
 enum {
 	CONNECTIONS_MAX = 16384,
-	CONNECTION_MEMORY = 6144, /* bytes, for a request's head and an answer's */
+	NODE_CONNECTIONS_MAX = 16, /* from one address */
+	CONNECTION_MEMORY = 6144,  /* bytes, for a request's head and an answer's */
 	IDLE_TIMEOUT_S = 60,
 };
 
@@ -152,14 +153,17 @@ static void resume(void *ctx)
 
 /* libmicrohttpd asks again when it is resumed. */
 static enum MHD_Result wait_for_peer(const struct http *http, struct MHD_Connection *connection,
-	int64_t caller, struct incoming *incoming)
+	const struct member *caller, struct incoming *incoming)
 {
-	incoming->rendezvous = (struct rendezvous){.caller = caller,
-		.peer = incoming->answer.awaited,
+	struct member *peer = incoming->answer.awaited;
+
+	incoming->rendezvous = (struct rendezvous){.caller = caller->node.id,
+		.peer = peer->node.id,
 		.resume = resume,
 		.ctx = connection};
-	rendezvous_wait(&http->hub->rendezvous, &incoming->rendezvous, clock_boottime_ns());
 	MHD_suspend_connection(connection);
+	rendezvous_wait(&http->hub->rendezvous, &incoming->rendezvous, clock_boottime_ns());
+	changes_introduce(http->hub, caller, peer);
 	return MHD_YES;
 }
 
@@ -187,8 +191,8 @@ static enum MHD_Result serve(const struct http *http, struct MHD_Connection *con
 	if (response.is_stream)
 		return hand_over(http, connection, request.caller.member, response.since);
 	incoming->answer = response;
-	if (response.awaited != 0)
-		return wait_for_peer(http, connection, request.caller.member->node.id, incoming);
+	if (response.awaited)
+		return wait_for_peer(http, connection, request.caller.member, incoming);
 	return send_answer(connection, response.status, response.body);
 }
 
@@ -245,6 +249,7 @@ int http_new(struct hub *hub, int listen_fd, bool admin, struct http **ret_http)
 		NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, listen_fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)(admin ? 0 : NODE_CONNECTIONS_MAX),
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
 	if (http->daemon == NULL) {

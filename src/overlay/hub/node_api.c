@@ -85,8 +85,7 @@ void serve_connect(struct request *request, struct response *response)
 		return;
 	}
 	answer(response, 200, json_pack("{s:o}", "peer", view_peer(member, peer)));
-	if (peer->stream != NULL)
-		response->awaited = peer->node.id;
+	response->awaited = peer;
 }
 
 /* Read the id of a node in the body. Returns false with the answer 400. */

@@ -158,37 +158,33 @@ static int read_file(struct hub_options *options, const char *path, bool must_ex
 	return r;
 }
 
-/* "--name VALUE" or "--name=VALUE" at argv[*i], which is moved to the last word of it. Returns
- * whether it is one; name is cut out of it. */
-static bool split_word(char **argv, int argc, int *i, char ret_name[32], const char **ret_value)
+/* "--name VALUE" or "--name=VALUE" at *word, which is moved to the last word of it. Returns whether
+ * it is one; name is cut out of it. */
+static bool split_word(char *const **word, char ret_name[32], const char **ret_value)
 {
-	const char *word = argv[*i], *equals = strchr(word, '=');
-	size_t len = equals ? (size_t)(equals - word) : strlen(word);
+	const char *first = **word, *equals = strchr(first, '=');
+	size_t len = equals ? (size_t)(equals - first) : strlen(first);
 
-	if (strncmp(word, "--", 2) != 0 || len - 2 >= 32)
+	if (strncmp(first, "--", 2) != 0 || len - 2 >= 32)
 		return false;
-	memcpy(ret_name, word + 2, len - 2);
+	memcpy(ret_name, first + 2, len - 2);
 	ret_name[len - 2] = '\0';
-	if (equals)
-		*ret_value = equals + 1;
-	else if (*i + 1 < argc)
-		*ret_value = argv[++*i];
-	else
-		return false;
-	return true;
+	*ret_value = equals ? equals + 1 : (*word)[1];
+	*word += !equals && *ret_value;
+	return *ret_value != NULL;
 }
 
-/* The words of the command line: those about the file in the first round, the others in the second,
- * for they count for more than what is in it. */
-static int read_words(struct hub_options *options, int argc, char *argv[], const char **ret_file)
+/* The words of the command line: the one about the file in the first round, the others in the
+ * second (without ret_file), for they count for more than what is in it. */
+static int read_words(struct hub_options *options, char *const *words, const char **ret_file)
 {
-	for (int i = 1; i < argc; i++) {
-		const char *word = argv[i], *value;
+	for (char *const *word = words; *word; word++) {
+		const char *first = *word, *value;
 		char name[32];
 
-		if (!split_word(argv, argc, &i, name, &value)) {
+		if (!split_word(&word, name, &value)) {
 			log_error(
-				"%s: not an option with its value; see adit-hub run --help", word);
+				"%s: not an option with its value; see adit-hub run --help", first);
 			return -EINVAL;
 		}
 		if (strcmp(name, "config") == 0) {
@@ -201,7 +197,7 @@ static int read_words(struct hub_options *options, int argc, char *argv[], const
 	return 0;
 }
 
-int hub_options_read(struct hub_options *ret_options, int argc, char *argv[])
+int hub_options_read(struct hub_options *ret_options, char *const *words)
 {
 	struct hub_options options = {.state = HUB_STATE,
 		.interface = HUB_INTERFACE,
@@ -209,12 +205,12 @@ int hub_options_read(struct hub_options *ret_options, int argc, char *argv[])
 		.enrol_port = ENROL_PORT,
 		.socket = HUB_SOCKET};
 	const char *file = NULL;
-	int r = read_words(&options, argc, argv, &file);
+	int r = read_words(&options, words, &file);
 
 	if (r == 0)
 		r = read_file(&options, file ? file : HUB_CONFIG, file != NULL);
 	if (r == 0)
-		r = read_words(&options, argc, argv, NULL);
+		r = read_words(&options, words, NULL);
 	if (r == 0 && options.port == options.enrol_port) {
 		log_error("port and enrol-port must be two different ones");
 		r = -EINVAL;

@@ -34,9 +34,9 @@ struct hub_options {
 	char tunnel_program[4096]; /* empty: to be found */
 };
 
-/* Read the command line (argv[0] is the verb) and the file it names; without a name HUB_CONFIG,
- * which need not be there. What is not said gets its default. Returns 0, or -EINVAL after a message
- * on stderr. */
-MUST_CHECK int hub_options_read(struct hub_options *ret_options, int argc, char *argv[]);
+/* Read the words of the command line (behind the verb; NULL ends them) and the file they name;
+ * without a name HUB_CONFIG, which need not be there. What is not said gets its default. Returns 0,
+ * or -EINVAL after a message on stderr. */
+MUST_CHECK int hub_options_read(struct hub_options *ret_options, char *const *words);
 
 #endif

@@ -24,6 +24,15 @@ void rendezvous_cancel(struct rendezvous *rendezvous)
 	rendezvous->prev = NULL;
 }
 
+bool rendezvous_is_awaited(const struct rendezvous_list *list, int64_t caller, int64_t peer)
+{
+	for (const struct rendezvous *r = list->first; r; r = r->next) {
+		if (r->caller == caller && r->peer == peer)
+			return true;
+	}
+	return false;
+}
+
 static void resume(struct rendezvous *rendezvous)
 {
 	rendezvous_cancel(rendezvous);

@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 
-/* How long a peer may take that has a stream, but does not say that it is ready. */
+/* How long a peer may take to say that it is ready; its stream may be about to open. */
 #define RENDEZVOUS_NS UINT64_C(400000000)
 
 /* An answer that waits; its memory is its owner's. All zero: it does not. */
@@ -30,6 +30,9 @@ void rendezvous_wait(struct rendezvous_list *list, struct rendezvous *rendezvous
 
 /* Wait no longer, without a word. Does nothing for one that does not wait. */
 void rendezvous_cancel(struct rendezvous *rendezvous);
+
+/* Whether a caller waits for this peer. */
+bool rendezvous_is_awaited(const struct rendezvous_list *list, int64_t caller, int64_t peer);
 
 /* A peer says that it is ready for a caller. */
 void rendezvous_ready(struct rendezvous_list *list, int64_t caller, int64_t peer);

@@ -27,6 +27,18 @@ void answer(struct response *response, unsigned status, json_t *body)
 	response->body = body;
 }
 
+/* What was asked for may be in an error, cut or no text at all; JSON is UTF-8. */
+static void make_printable(char *text)
+{
+	json_t *json = json_string(text);
+
+	for (char *c = text; json == NULL && *c != '\0'; c++) {
+		if (*c & 0x80)
+			*c = '?';
+	}
+	json_decref(json);
+}
+
 void answer_error(struct response *response, unsigned status, const char *format, ...)
 {
 	char text[512];
@@ -35,6 +47,7 @@ void answer_error(struct response *response, unsigned status, const char *format
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	make_printable(text);
 	answer(response, status, json_pack("{s:s}", "error", text));
 }
 

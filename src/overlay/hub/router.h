@@ -48,8 +48,8 @@ struct response {
 	/* No answer, but a stream of what changed after `since`, and of what will. */
 	bool is_stream;
 	uint64_t since;
-	/* Not to be sent before this node is ready for the caller; 0: at once. */
-	int64_t awaited;
+	/* To be told of the caller, and then awaited before this is sent; NULL: nobody. */
+	struct member *awaited;
 };
 
 /* Serve a request. */

@@ -31,11 +31,10 @@
 
 enum { ANSWER_TIMEOUT_S = 10, END_TIMEOUT_MS = 2000 };
 
-/* A server that dies within RESTART_CALM of its start waits before the next start, each time twice
- * as long. */
-#define RESTART_CALM_NS (30 * SECOND_NS)
-#define RESTART_DELAY_NS (100 * MSEC_NS)
-#define RESTART_DELAY_MAX_NS (10 * SECOND_NS)
+/* Between two starts of the server; twice as long after each that did not come as far as being
+ * ready. */
+#define RESTART_INTERVAL_NS (100 * MSEC_NS)
+enum { MAX_DOUBLINGS = 7 };
 
 struct hub_process {
 	struct hub_options options;
@@ -48,10 +47,11 @@ struct hub_process {
 	int door_fd;   /* the server's end, which we keep for its successors */
 	int server_fd; /* the launcher's end; -1: there is none */
 	int admin_fd, api_fd;
-	uint64_t started_ns;  /* the server */
-	uint64_t restart_ns;  /* when; 0: it runs */
-	unsigned num_crashes; /* in a row */
-	bool is_announced;
+	uint64_t started_ns;   /* the server */
+	uint64_t restart_ns;   /* when; 0: it runs */
+	unsigned num_failures; /* to get ready, in a row */
+	bool is_ready;	       /* the server */
+	bool is_announced;     /* one was ready before */
 };
 
 static struct hub_process hub = {.server_fd = -1, .admin_fd = -1}; /* one a process */
@@ -115,13 +115,13 @@ static const char *find_program(char path[4096])
 	return access(path, X_OK) == 0 ? path : "/usr/bin/adit";
 }
 
-/* The errno at the end of a reply. */
+/* Take in the reply to a set request, "errno=N" and an empty line. */
 static int read_reply(int fd)
 {
+	static const char key[] = "errno=";
 	struct pollfd answer = {.fd = fd, .events = POLLIN};
-	char reply[256] = "";
+	char reply[64] = "";
 	size_t len = 0;
-	int error;
 
 	while (!strstr(reply, "\n\n")) {
 		ssize_t n = -1;
@@ -133,7 +133,9 @@ static int read_reply(int fd)
 		len += (size_t)n;
 		reply[len] = '\0';
 	}
-	return sscanf(reply, "errno=%d\n\n", &error) == 1 ? -abs(error) : -EPROTO;
+	if (strncmp(reply, key, strlen(key)) != 0)
+		return -EPROTO;
+	return -abs((int)strtol(reply + strlen(key), NULL, 10));
 }
 
 static void configure_tunnel(int uapi_fd)
@@ -269,14 +271,13 @@ static void start_server(void)
 	hub.server_fd = own[0];
 	hub.started_ns = clock_boottime_ns();
 	hub.restart_ns = 0;
+	hub.is_ready = false;
 	/* should it be gone already, we are told */
 	(void)!ipc_try_send(own[0], &hub.setup, sizeof(hub.setup));
 }
 
 static void announce(void)
 {
-	if (hub.is_announced || !launcher_is_ready(hub.launcher))
-		return;
 	hub.is_announced = true;
 	notify_ready();
 	if (!hub.state.is_new)
@@ -305,22 +306,19 @@ static void serve_server(void)
 		log_error("the server misbehaves: %s", strerror(-r));
 		kill(hub.server, SIGKILL);
 	}
-	announce();
+	if (launcher_take_ready(hub.launcher))
+		hub.is_ready = true;
+	if (hub.is_ready && !hub.is_announced)
+		announce();
 }
 
 static void plan_restart(void)
 {
-	uint64_t now_ns = clock_boottime_ns(), delay_ns = 0;
-
-	if (now_ns - hub.started_ns >= RESTART_CALM_NS)
-		hub.num_crashes = 0;
-	if (hub.num_crashes > 0)
-		delay_ns = RESTART_DELAY_NS << (hub.num_crashes - 1);
-	if (delay_ns >= RESTART_DELAY_MAX_NS)
-		delay_ns = RESTART_DELAY_MAX_NS;
-	else
-		hub.num_crashes++;
-	hub.restart_ns = now_ns + delay_ns;
+	if (hub.is_ready)
+		hub.num_failures = 0;
+	else if (hub.num_failures < MAX_DOUBLINGS)
+		hub.num_failures++;
+	hub.restart_ns = hub.started_ns + (RESTART_INTERVAL_NS << hub.num_failures);
 }
 
 /* --- watching -------------------------------------------------------- */
@@ -332,6 +330,37 @@ static void describe_death(const char *name, int status, const char *consequence
 			strsignal(WTERMSIG(status)), consequence);
 	else
 		log_error("the %s ended (status %d): %s", name, WEXITSTATUS(status), consequence);
+}
+
+static bool forget_if(pid_t *ours, pid_t pid)
+{
+	bool is = *ours == pid;
+
+	if (is)
+		*ours = 0;
+	return is;
+}
+
+/* Door or vault is gone. One of them ends by itself, with status 0, when it loses the other: then
+ * that is the cause, and found a moment later. */
+static noreturn void end_on_death(pid_t pid, int status)
+{
+	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + END_TIMEOUT_MS / 4 * MSEC_NS;
+	bool is_door = forget_if(&hub.door, pid);
+
+	(void)forget_if(&hub.vault, pid);
+	while (status == 0 && clock_ns(CLOCK_MONOTONIC) < until_ns) {
+		pid_t *other = is_door ? &hub.vault : &hub.door;
+
+		if (waitpid(*other, &status, WNOHANG) == *other) {
+			*other = 0;
+			is_door = !is_door;
+			break;
+		}
+		poll(NULL, 0, 1);
+	}
+	describe_death(is_door ? "door" : "vault", status, "the hub ends");
+	end(1);
 }
 
 static void bury(pid_t pid, int status)
@@ -349,11 +378,7 @@ static void bury(pid_t pid, int status)
 			end(1);
 		plan_restart();
 	} else if (pid == hub.door || pid == hub.vault) {
-		bool is_door = pid == hub.door;
-
-		*(is_door ? &hub.door : &hub.vault) = 0;
-		describe_death(is_door ? "door" : "vault", status, "the hub ends");
-		end(1);
+		end_on_death(pid, status);
 	} else if (launcher_reaped(hub.launcher, pid, ifname)) {
 		describe_death("tunnel", status, "the hub ends");
 		end(1);
@@ -493,7 +518,7 @@ int hub_run(int argc, char *argv[])
 	}
 	log_set_prefix("adit-hub");
 	log_set_level(log_level_from_text(getenv("LOG_LEVEL")));
-	if (hub_options_read(&hub.options, argc, argv) < 0)
+	if (hub_options_read(&hub.options, argv + 1) < 0)
 		return 1;
 	if (geteuid() != 0) {
 		log_error("only root may run a hub");

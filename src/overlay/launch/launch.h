@@ -52,8 +52,8 @@ MUST_CHECK int launcher_start(struct launcher *launcher, const char *ifname, int
  * (-EPIPE) or misbehaves (-EPROTO). */
 MUST_CHECK int launcher_serve(struct launcher *launcher, int fd);
 
-/* Whether a child has said that it is ready. */
-bool launcher_is_ready(const struct launcher *launcher);
+/* Whether a child has said that it is ready, since the last call. */
+bool launcher_take_ready(struct launcher *launcher);
 
 /* A child process was reaped: if it was a tunnel's, the name of that tunnel is written (it died),
  * and true returned. */

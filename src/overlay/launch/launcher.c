@@ -251,9 +251,12 @@ void launcher_free(struct launcher *launcher)
 	free(launcher);
 }
 
-bool launcher_is_ready(const struct launcher *launcher)
+bool launcher_take_ready(struct launcher *launcher)
 {
-	return launcher->is_ready;
+	bool is_ready = launcher->is_ready;
+
+	launcher->is_ready = false;
+	return is_ready;
 }
 
 bool launcher_reaped(struct launcher *launcher, int pid, char ret_ifname[IFNAMSIZ])

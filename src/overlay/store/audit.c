@@ -191,16 +191,15 @@ int store_audit(struct store *store, const char *network, int64_t from_id, int64
 	return r;
 }
 
-/* Whether a row is the event that comes after the number of them before it, whose hash is last;
- * then last becomes its own. */
-static int continues(sqlite3_stmt *q, int64_t num, uint8_t last[HASH_LEN])
+/* Whether a row is the event that comes after the one whose hash is last; then last becomes its
+ * own. Its id is part of what is hashed. */
+static int continues(sqlite3_stmt *q, uint8_t last[HASH_LEN])
 {
 	const void *kept = sqlite3_column_blob(q, 8);
 	uint8_t expected[HASH_LEN];
 	int r;
 
-	if (sqlite3_column_int64(q, 0) != num + 1 || !kept ||
-		sqlite3_column_bytes(q, 8) != HASH_LEN)
+	if (!kept || sqlite3_column_bytes(q, 8) != HASH_LEN)
 		return -EBADMSG;
 	r = hash_row(last, q, expected);
 	if (r < 0)
@@ -221,19 +220,20 @@ int store_audit_verify(struct store *store, int64_t *ret_num, uint8_t ret_last[H
 	bind_int(q, 1, INT64_MIN);
 	bind_int(q, 2, -1);
 	while ((r = query_step(store, q)) == 1) {
-		r = continues(q, num, last);
+		r = continues(q, last);
 		if (r < 0) {
 			query_done(q);
 			break;
 		}
 		num++;
 	}
-	if (r == -EBADMSG)
+	if (r == -EBADMSG) {
 		*ret_num = num + 1;
+		return store_fail(
+			store, r, "audit event %lld is wrong or missing", (long long)num + 1);
+	}
 	if (r < 0)
-		return r == -EBADMSG ? store_fail(store, r, "audit event %lld is wrong or missing",
-					       (long long)num + 1)
-				     : r;
+		return r;
 	*ret_num = num;
 	memcpy(ret_last, last, HASH_LEN);
 	return 0;

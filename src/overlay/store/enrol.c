@@ -195,7 +195,7 @@ static int audit_enrolment(struct store *store, const struct network *network,
 	const struct node *node, int64_t join_key_id)
 {
 	char actor[sizeof("node:") + NODE_NAME_MAX];
-	json_t *after = node_to_json(node);
+	json_t *after = store_node_to_json(node);
 
 	(void)snprintf(actor, sizeof(actor), "node:%s", node->name);
 	if (json_object_set_new(after, "join_key", json_integer(join_key_id)) < 0) {

@@ -97,6 +97,10 @@ MUST_CHECK int store_add_event(struct store *store, const struct store_event *ev
 MUST_CHECK int store_next_seq(struct store *store, int64_t network_id, uint64_t *ret_seq);
 /* The same; who knows less is to be told anew what is allowed. */
 MUST_CHECK int store_policy_changed(struct store *store, int64_t network_id, uint64_t *ret_seq);
+/* Whether the prefixes it names could be a network's: 0 or -EINVAL. */
+MUST_CHECK int network_check_prefixes(struct store *store, const struct network *network);
+/* Choose those it does not name; the others must be free. */
+MUST_CHECK int network_settle_prefixes(struct store *store, struct network *network);
 /* The greatest host number there is in both its prefixes. */
 uint32_t network_max_host(const struct network *network);
 
@@ -115,7 +119,8 @@ MUST_CHECK int node_from_query(struct store *store, sqlite3_stmt *q, struct node
 /* Every row of a statement until each returns nonzero, which is passed on. */
 MUST_CHECK int nodes_from_rows(
 	struct store *store, sqlite3_stmt *q, store_node_each *each, void *ctx);
-json_t *node_to_json(const struct node *node);
+const char *store_state_name(enum node_state state);
+json_t *store_node_to_json(const struct node *node);
 /* Remove a node in the transaction under way; it becomes state 0 with the seq of that. */
 MUST_CHECK int remove_node_now(struct store *store, const char *actor, const char *network,
 	struct node *node, int64_t now_s);
@@ -131,7 +136,7 @@ MUST_CHECK int node_name_is_taken(
 void tags_to_text(char ret_text[TAGS_TEXT_LEN], const char tags[NODE_TAGS_MAX][TAG_MAX + 1]);
 MUST_CHECK int tags_from_row(struct store *store, sqlite3_stmt *q, int column,
 	char ret_tags[NODE_TAGS_MAX][TAG_MAX + 1]);
-json_t *tags_to_json(const char tags[NODE_TAGS_MAX][TAG_MAX + 1]);
+json_t *store_tags_to_json(const char tags[NODE_TAGS_MAX][TAG_MAX + 1]);
 /* -EINVAL: a tag is longer than can be, or has a space or what JSON cannot say. */
 MUST_CHECK int tags_check(struct store *store, const char tags[NODE_TAGS_MAX][TAG_MAX + 1]);
 

@@ -1,72 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Join keys, known by their hashes only, and the tags that nodes and join keys have.
+ * Join keys, known by their hashes only.
  *
- * Looking a hash up by an index takes a time that depends on the hash. That tells nothing: whoever
- * asks cannot choose the hash of a key he does not have, and keys are 256 random bits, so that
- * neither a salt nor a comparison in constant time would add anything.
+ * Looking a hash up by an index takes a time that depends on it. That helps nobody: keys are 256
+ * random bits, so that to come nearer to a hash that is kept is as hard as to guess the key. For
+ * the same reason there is no salt.
  */
 #include "overlay/store/internal.h"
-
-/* --- tags -------------------------------------------------------------- */
-
-int tags_check(struct store *store, const char tags[NODE_TAGS_MAX][TAG_MAX + 1])
-{
-	for (size_t i = 0; i < NODE_TAGS_MAX; i++) {
-		if (tags[i][0] != '\0' && !tag_is_valid(tags[i]))
-			return store_fail(store, -EINVAL, "%.*s cannot be a tag", TAG_MAX, tags[i]);
-	}
-	return 0;
-}
-
-void tags_to_text(char ret_text[TAGS_TEXT_LEN], const char tags[NODE_TAGS_MAX][TAG_MAX + 1])
-{
-	size_t len = 0;
-
-	ret_text[0] = '\0';
-	for (size_t i = 0; i < NODE_TAGS_MAX; i++) {
-		if (tags[i][0] != '\0')
-			len += (size_t)snprintf(ret_text + len, TAGS_TEXT_LEN - len, "%s%s",
-				len > 0 ? " " : "", tags[i]);
-	}
-}
-
-int tags_from_row(
-	struct store *store, sqlite3_stmt *q, int column, char ret_tags[NODE_TAGS_MAX][TAG_MAX + 1])
-{
-	char text[TAGS_TEXT_LEN], *rest = text;
-	int r = column_text(store, q, column, text, sizeof(text));
-
-	if (r < 0)
-		return r;
-	memset(ret_tags, 0, NODE_TAGS_MAX * (TAG_MAX + 1));
-	for (size_t i = 0; *rest != '\0'; i++) {
-		const char *tag = strsep(&rest, " ");
-		size_t len = strlen(tag);
-
-		if (i == NODE_TAGS_MAX || len > TAG_MAX)
-			return store_damaged(store, "tags");
-		memcpy(ret_tags[i], tag, len);
-		if (!rest)
-			break;
-	}
-	return 0;
-}
-
-json_t *tags_to_json(const char tags[NODE_TAGS_MAX][TAG_MAX + 1])
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < NODE_TAGS_MAX && array; i++) {
-		if (tags[i][0] != '\0' && json_array_append_new(array, json_string(tags[i])) < 0) {
-			json_decref(array);
-			array = NULL;
-		}
-	}
-	return array;
-}
-
-/* --- join keys --------------------------------------------------------- */
 
 int join_key_from_row(struct store *store, sqlite3_stmt *q, struct join_key_info *ret_info)
 {
@@ -94,8 +34,8 @@ int join_key_from_row(struct store *store, sqlite3_stmt *q, struct join_key_info
 static json_t *join_key_to_json(const struct join_key_info *info)
 {
 	return json_pack("{s:I, s:o, s:I, s:I, s:I, s:b, s:b, s:b}", "id", (json_int_t)info->id,
-		"tags", tags_to_json(info->tags), "max_uses", (json_int_t)info->max_uses, "uses",
-		(json_int_t)info->uses, "expires", (json_int_t)info->expires_s, "approves",
+		"tags", store_tags_to_json(info->tags), "max_uses", (json_int_t)info->max_uses,
+		"uses", (json_int_t)info->uses, "expires", (json_int_t)info->expires_s, "approves",
 		info->approves, "ephemeral", info->ephemeral, "revoked", info->revoked);
 }
 

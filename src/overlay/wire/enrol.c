@@ -71,7 +71,7 @@ static void seal(struct work *w, uint8_t *dst, const void *src, size_t len)
 	mix_hash(w, dst, len + AEAD_TAG_LEN);
 }
 
-static bool open(struct work *w, void *dst, const uint8_t *src, size_t len)
+static bool open_sealed(struct work *w, void *dst, const uint8_t *src, size_t len)
 {
 	if (!aead_open(dst, src, len, w->symmetric.hash, HASH_LEN, 0, w->key))
 		return false;
@@ -131,7 +131,7 @@ int enrol_create_request(struct enrol_initiator *initiator, const uint8_t node_p
 {
 	struct message_enrol m = {.type = ENROL_TYPE_REQUEST, .index = load_le32(random + KEY_LEN)};
 	uint8_t node_key[KEY_LEN];
-	struct work w;
+	struct work w = {0};
 	int r = -EKEYREJECTED;
 
 	work_init(&w, hub_key);
@@ -179,7 +179,7 @@ static bool open_response(const struct enrol_initiator *initiator, const struct 
 	mix_hash(&w, m->ephemeral, KEY_LEN);
 	ok = mix_dh(&w, initiator->ephemeral_private, m->ephemeral) &&
 	     mix_dh(&w, initiator->node_private, m->ephemeral) &&
-	     open(&w, ret_answer, m->encrypted_payload, sizeof(m->encrypted_payload));
+	     open_sealed(&w, ret_answer, m->encrypted_payload, sizeof(m->encrypted_payload));
 	work_end(&w);
 	return ok;
 }
@@ -222,16 +222,18 @@ int enrol_open_request(struct enrol_responder *ret_responder, struct enrol_reque
 {
 	struct enrol_request request = {0};
 	uint8_t node_key[KEY_LEN];
-	struct work w;
+	struct work w = {0};
 	bool ok;
 
 	work_init(&w, hub_key);
 	/* e, es, s, ss */
 	mix_hash(&w, message->ephemeral, KEY_LEN);
 	ok = mix_vault(&w, keys, message->ephemeral) &&
-	     open(&w, node_key, message->encrypted_static, sizeof(message->encrypted_static)) &&
+	     open_sealed(
+		     &w, node_key, message->encrypted_static, sizeof(message->encrypted_static)) &&
 	     mix_vault(&w, keys, node_key) &&
-	     open(&w, &request, message->encrypted_payload, sizeof(message->encrypted_payload)) &&
+	     open_sealed(&w, &request, message->encrypted_payload,
+		     sizeof(message->encrypted_payload)) &&
 	     request_is_valid(&request);
 	if (ok) {
 		ret_responder->remote_index = message->index;

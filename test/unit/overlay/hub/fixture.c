@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "overlay/hub/changes.h"
 #include "overlay/hub/enrol.h"
 
 static void open_hub(struct fixture *f)
@@ -164,6 +165,8 @@ unsigned ask(struct fixture *f, const struct caller *caller, const char *method,
 	request.body = body;
 	request.body_len = body != NULL ? strlen(body) : 0;
 	router_serve(&request, &response);
+	if (response.awaited != NULL)
+		changes_introduce(&f->hub, request.caller.member, response.awaited);
 	if (ret_answer != NULL)
 		*ret_answer = response.body;
 	else

@@ -56,6 +56,7 @@ static const struct row rows[] = {
 	{"GET", "/v1/self", "/v1/self", NULL, 200, K(MEMBER) | K(FOREIGN_MEMBER)},
 	{"GET", "/v1/stream", "/v1/stream?since=0", NULL, 200, K(MEMBER) | K(FOREIGN_MEMBER)},
 	{"POST", "/v1/connect", "/v1/connect", "{\"name\": \"peer\"}", 200, K(MEMBER)},
+	{"POST", "/v1/ready", "/v1/ready", "{\"id\": 1}", 204, K(MEMBER) | K(FOREIGN_MEMBER)},
 	{"GET", "/v1/names", "/v1/names?name=peer", NULL, 200, K(MEMBER)},
 	{"POST", "/v1/forget", "/v1/forget", "{\"id\": 1}", 204, K(MEMBER) | K(FOREIGN_MEMBER)},
 	{"PUT", "/v1/endpoints", "/v1/endpoints", "{\"endpoints\": [\"192.0.2.1:1\"]}", 204,

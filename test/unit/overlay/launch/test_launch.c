@@ -147,9 +147,10 @@ static void test_tunnel(void **state)
 	int last;
 
 	(void)state;
-	assert_false(launcher_is_ready(launcher));
+	assert_false(launcher_take_ready(launcher));
 	assert_int_equal(serve(use_tunnel, &last), 0);
-	assert_true(launcher_is_ready(launcher));
+	assert_true(launcher_take_ready(launcher));
+	assert_false(launcher_take_ready(launcher));
 	assert_int_equal(last, -EPIPE);
 	/* the child is gone, the tunnel is not */
 	assert_int_not_equal(if_nametoindex(ours), 0);

@@ -65,6 +65,8 @@ static void test_bad(void **state)
 		{"adit://" HUB "@hub./robots#" KEY, "host"},
 		{"adit://" HUB "@hub..a/robots#" KEY, "host"},
 		{"adit://" HUB "@-hub/robots#" KEY, "host"},
+		{"adit://" HUB "@hub-/robots#" KEY, "host"},
+		{"adit://" HUB "@a-.b/robots#" KEY, "host"},
 		{"adit://" HUB "@hu b/robots#" KEY, "host"},
 		{"adit://" HUB "@1.2.3/robots#" KEY, "host"},
 		{"adit://" HUB "@1.2.3.256/robots#" KEY, "host"},
