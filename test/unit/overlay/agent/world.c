@@ -323,7 +323,7 @@ static struct enrol_answer answer(const struct world *w)
 
 void world_answer_enrol(struct world *w)
 {
-	struct noise_keys keys = {keyring_mix, keyring_prepare, keyring};
+	struct noise_keys keys = {keyring_mix, keyring};
 	struct enrol_answer a = answer(w);
 	struct enrol_responder responder;
 	struct message_enrol response;
