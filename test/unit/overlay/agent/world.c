@@ -99,7 +99,8 @@ static void apply_peer(struct world *w, const struct config_peer *from)
 		return;
 	}
 	if (!peer) {
-		assert(w->num_peers < WORLD_PEERS);
+		if (w->num_peers == WORLD_PEERS) /* a fuzzer's */
+			return;
 		peer = &w->peers[w->num_peers++];
 		*peer = (struct config_peer){0};
 		memcpy(peer->public_key, from->public_key, KEY_LEN);
