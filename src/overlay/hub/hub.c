@@ -59,6 +59,15 @@ int hub_remove_addresses(const struct hub *hub, const struct network *network)
 
 /* --- opening --------------------------------------------------------- */
 
+/* Whoever may join names himself: he shall not get what the policy gives to a name. */
+static bool name_is_reserved(void *ctx, int64_t network_id, const char *name)
+{
+	const struct hub *hub = ctx;
+	const struct realm *realm = directory_realm_by_id(&hub->directory, network_id);
+
+	return realm == NULL || policy_names_node(realm->policy, name);
+}
+
 int hub_open(struct hub *hub, const char *database)
 {
 	uint8_t hash_key[SIPHASH_KEY_LEN];
@@ -71,6 +80,7 @@ int hub_open(struct hub *hub, const char *database)
 	r = store_open(database, &hub->store);
 	if (r != 0)
 		return r;
+	store_reserve_names(hub->store, name_is_reserved, hub);
 	r = directory_load(&hub->directory, hub->store, hash_key);
 	for (size_t i = 0; r == 0 && i < hub->directory.num_realms; i++)
 		r = hub_add_addresses(hub, &hub->directory.realms[i]->network);
