@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * When to offer the core to others. A program that is handed datagrams faster than it gets the core
- * loses what its socket's queue does not hold: a few hundred, two batches. So after a burst of them
- * it is the programs' turn (TCP's queue does not overflow). But somebody who computes would take
- * the core for a whole slice each time, tens of batches long: that is noticed, and the core not
- * offered for a while.
+ * loses what its socket's queue does not hold: of small ones a few hundred, two batches. So after a
+ * burst of them it is the program's turn. (Of large ones the queue does not hold a batch, and TCP's
+ * does not overflow.) But somebody who computes would take the core for a whole slice each time,
+ * tens of batches long: that is noticed, and the core offered more and more seldom.
  */
 #ifndef ADIT_TUNNEL_COURTESY_H
 #define ADIT_TUNNEL_COURTESY_H
@@ -14,25 +14,29 @@
 #include "base/packet.h"
 
 enum {
-	COURTESY_BURST = 32,	    /* datagrams of a batch */
-	COURTESY_LONG_NS = 2000000, /* nobody needs so long to empty a queue */
-	COURTESY_REST_NS = 20000000,
+	COURTESY_BURST = 32,		/* small datagrams of a batch */
+	COURTESY_SMALL = 640,		/* bytes, with headers */
+	COURTESY_LONG_NS = 2000000,	/* nobody needs so long to empty a queue */
+	COURTESY_REST_MIN_NS = 1000000, /* doubled each time in a row */
+	COURTESY_REST_MAX_NS = 64000000,
 };
 
 /* All zero to begin with. */
 struct courtesy {
-	uint64_t rests_until_ns;
+	uint64_t rests_until_ns, rest_ns;
 };
 
-/* Whether the batch of inner packets, delivered just now, is a burst of UDP. */
+/* Whether the batch of inner packets, delivered just now, is a burst of small UDP datagrams. */
 static inline bool courtesy_is_burst(const struct batch *packets)
 {
 	unsigned num = 0;
 
 	for (unsigned i = 0; i < packets->num && packets->num >= COURTESY_BURST; i++) {
-		const uint8_t *data = packets->packets[i].data;
+		const struct packet *packet = &packets->packets[i];
+		const uint8_t *data = packet->data;
 
-		num += (data[0] >> 4 == 4 ? data[9] : data[6]) == IPPROTO_UDP;
+		num += packet->len <= COURTESY_SMALL &&
+		       (data[0] >> 4 == 4 ? data[9] : data[6]) == IPPROTO_UDP;
 	}
 	return num >= COURTESY_BURST;
 }
@@ -45,8 +49,11 @@ static inline bool courtesy_is_due(const struct courtesy *c, uint64_t now_ns)
 /* The core was offered, and came back. */
 static inline void courtesy_judge(struct courtesy *c, uint64_t offered_ns, uint64_t now_ns)
 {
-	if (now_ns - offered_ns > COURTESY_LONG_NS)
-		c->rests_until_ns = now_ns + COURTESY_REST_NS;
+	if (now_ns - offered_ns <= COURTESY_LONG_NS)
+		c->rest_ns = 0;
+	else if (c->rest_ns < COURTESY_REST_MAX_NS)
+		c->rest_ns = c->rest_ns ? 2 * c->rest_ns : COURTESY_REST_MIN_NS;
+	c->rests_until_ns = now_ns + c->rest_ns;
 }
 
 #endif
