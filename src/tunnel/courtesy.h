@@ -4,7 +4,7 @@
  * loses what its socket's queue does not hold: of small ones a few hundred, two batches. So after a
  * burst of them it is the program's turn. (Of large ones the queue does not hold a batch, and TCP's
  * does not overflow.) But somebody who computes would take the core for a whole slice each time,
- * tens of batches long: that is noticed, and the core offered more and more seldom.
+ * tens of batches long: when it goes on, the core is not offered for a while.
  */
 #ifndef ADIT_TUNNEL_COURTESY_H
 #define ADIT_TUNNEL_COURTESY_H
@@ -14,16 +14,17 @@
 #include "base/packet.h"
 
 enum {
-	COURTESY_BURST = 32,		/* small datagrams of a batch */
-	COURTESY_SMALL = 640,		/* bytes, with headers */
-	COURTESY_LONG_NS = 2000000,	/* nobody needs so long to empty a queue */
-	COURTESY_REST_MIN_NS = 1000000, /* doubled each time in a row */
-	COURTESY_REST_MAX_NS = 64000000,
+	COURTESY_BURST = 32,	    /* small datagrams of a batch */
+	COURTESY_SMALL = 640,	    /* bytes, with headers */
+	COURTESY_LONG_NS = 2000000, /* nobody needs so long to empty a queue */
+	COURTESY_LONG_MAX = 8,	    /* times in a row */
+	COURTESY_REST_NS = 64000000,
 };
 
 /* All zero to begin with. */
 struct courtesy {
-	uint64_t rests_until_ns, rest_ns;
+	unsigned num_long; /* in a row */
+	uint64_t rests_until_ns;
 };
 
 /* Whether the batch of inner packets, delivered just now, is a burst of small UDP datagrams. */
@@ -50,10 +51,9 @@ static inline bool courtesy_is_due(const struct courtesy *c, uint64_t now_ns)
 static inline void courtesy_judge(struct courtesy *c, uint64_t offered_ns, uint64_t now_ns)
 {
 	if (now_ns - offered_ns <= COURTESY_LONG_NS)
-		c->rest_ns = 0;
-	else if (c->rest_ns < COURTESY_REST_MAX_NS)
-		c->rest_ns = c->rest_ns ? 2 * c->rest_ns : COURTESY_REST_MIN_NS;
-	c->rests_until_ns = now_ns + c->rest_ns;
+		c->num_long = 0;
+	else if (++c->num_long >= COURTESY_LONG_MAX)
+		c->rests_until_ns = now_ns + COURTESY_REST_NS;
 }
 
 #endif
