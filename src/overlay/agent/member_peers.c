@@ -64,16 +64,17 @@ void member_forget_peers(struct member *m)
 
 /* --- what the tunnel is told ------------------------------------------ */
 
-/* endpoint NULL: as the tunnel has it. */
-static int describe(
-	struct config *config, const struct news_peer *news, const struct endpoint *endpoint)
+/* endpoint NULL: as the tunnel has it. Addresses are replaced only if it may have others: between
+ * taking them away and giving them back, what the peer sends is dropped. */
+static int describe(struct config *config, const struct news_peer *news,
+	const struct endpoint *endpoint, bool replaces)
 {
 	struct config_peer *peer = config_add_peer(config);
 	int r = peer ? 0 : -ENOMEM;
 
 	if (r < 0)
 		return r;
-	peer->flags = CONFIG_PEER_REPLACE_ALLOWED_IPS;
+	peer->flags = replaces ? CONFIG_PEER_REPLACE_ALLOWED_IPS : 0;
 	memcpy(peer->public_key, news->public_key, KEY_LEN);
 	if (endpoint)
 		peer->endpoint = *endpoint;
@@ -97,7 +98,7 @@ int member_describe_peers(struct member *m, struct config *config)
 	for (unsigned i = 0; i < m->num_peers && r == 0; i++) {
 		r = member_set_filter(m, &m->peers[i]);
 		if (r == 0)
-			r = describe(config, &m->peers[i].news, best_endpoint(&m->peers[i]));
+			r = describe(config, &m->peers[i].news, best_endpoint(&m->peers[i]), true);
 	}
 	return r;
 }
@@ -120,10 +121,10 @@ static int add_knock(struct config *config, const struct news_peer *news)
 }
 
 static void tell_tunnel(struct member *m, uint64_t now_ns, const struct news_peer *news,
-	const struct endpoint *endpoint, bool knocks)
+	const struct endpoint *endpoint, bool replaces, bool knocks)
 {
 	struct config config = {0};
-	int r = describe(&config, news, endpoint);
+	int r = describe(&config, news, endpoint, replaces);
 
 	if (r == 0 && knocks && endpoint)
 		r = add_knock(&config, news);
@@ -180,6 +181,12 @@ static bool has_candidate(const struct news_peer *news, const struct endpoint *e
 	return false;
 }
 
+static bool has_same_addresses(const struct news_peer *a, const struct news_peer *b)
+{
+	return a->num_addresses == b->num_addresses &&
+	       memcmp(a->addresses, b->addresses, a->num_addresses * sizeof(*a->addresses)) == 0;
+}
+
 /* Only what is in our network can be reached through a peer of it. */
 static bool is_acceptable(const struct member *m, const struct news_peer *news)
 {
@@ -215,13 +222,14 @@ static void add_peer(struct member *m, uint64_t now_ns, struct news_peer *news, 
 	}
 	rotate(m, peer, now_ns);
 	look_soon(m, now_ns + LOOK_NS);
-	tell_tunnel(m, now_ns, &peer->news, best_endpoint(peer), begins_session);
+	tell_tunnel(m, now_ns, &peer->news, best_endpoint(peer), true, begins_session);
 }
 
 static void change_peer(
 	struct member *m, struct member_peer *peer, uint64_t now_ns, struct news_peer *news)
 {
 	const struct endpoint *endpoint = NULL;
+	bool has_moved = !has_same_addresses(&peer->news, news);
 
 	replace_news(peer, news);
 	peer->heard_ns = (int64_t)now_ns;
@@ -235,7 +243,7 @@ static void change_peer(
 	if (member_set_filter(m, peer) < 0)
 		member_remove_peer(m, now_ns, peer->news.id);
 	else
-		tell_tunnel(m, now_ns, &peer->news, endpoint, true);
+		tell_tunnel(m, now_ns, &peer->news, endpoint, has_moved, true);
 }
 
 void member_put_peer(struct member *m, uint64_t now_ns, struct news_peer *news, bool begins_session)
@@ -332,7 +340,7 @@ static void try_next_endpoint(struct member *m, struct member_peer *peer, uint64
 {
 	peer->candidate = (uint8_t)((peer->candidate + 1) % peer->news.num_endpoints);
 	peer->endpoint = peer->news.endpoints[peer->candidate];
-	tell_tunnel(m, now_ns, &peer->news, &peer->endpoint, false);
+	tell_tunnel(m, now_ns, &peer->news, &peer->endpoint, false, false);
 }
 
 static void forget_idle(struct member *m, uint64_t now_ns, int64_t id)

@@ -81,8 +81,6 @@ static void start(const char *subject)
 {
 	struct hub *hub = &server.hub;
 
-	int r;
-
 	raise_limit();
 	snprintf(hub->ifname, sizeof(hub->ifname), "%s", subject);
 	hub->launcher_fd = HUB_FD_LAUNCHER;
@@ -94,11 +92,7 @@ static void start(const char *subject)
 	hub_enter_sandbox();
 	server.epoll_fd = must_errno(epoll_create1(EPOLL_CLOEXEC), "epoll");
 	must(streams_new(server.epoll_fd, TAG_STREAM, &hub->streams), "streams");
-	r = hub_open(hub, HUB_DATABASE);
-	if (r != 0) {
-		log_error("%s", store_error(NULL));
-		role_fail("cannot begin", r);
-	}
+	must(hub_open(hub, HUB_DATABASE), "cannot begin");
 	must(http_new(hub, HUB_FD_API, false, &server.api), "node API");
 	must(http_new(hub, HUB_FD_ADMIN, true, &server.admin), "admin API");
 	watch(http_fd(server.api), TAG_API);
@@ -155,12 +149,15 @@ void hub_main(const char *subject)
 
 	start(subject);
 	for (;;) {
-		uint64_t now_ns = clock_boottime_ns();
+		uint64_t now_ns = clock_boottime_ns(), resume_ns;
 		int num;
 
 		if (now_ns >= next_ns)
 			next_ns = hub_expire(&server.hub, now_ns);
-		num = epoll_wait(server.epoll_fd, events, EVENTS, timeout_ms(next_ns, now_ns));
+		resume_ns = rendezvous_expire(&server.hub.rendezvous, now_ns);
+		if (resume_ns == 0 || resume_ns > next_ns)
+			resume_ns = next_ns;
+		num = epoll_wait(server.epoll_fd, events, EVENTS, timeout_ms(resume_ns, now_ns));
 		now_ns = clock_boottime_ns();
 		for (int i = 0; i < num; i++)
 			dispatch(&events[i], now_ns);
