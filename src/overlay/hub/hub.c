@@ -72,6 +72,15 @@ static int set_up_tunnel(struct hub *hub)
 	return r;
 }
 
+/* Whoever may join names himself: he shall not get what the policy gives to a name. */
+static bool name_is_reserved(void *ctx, int64_t network_id, const char *name)
+{
+	const struct hub *hub = ctx;
+	const struct realm *realm = directory_realm_by_id(&hub->directory, network_id);
+
+	return realm == NULL || policy_names_node(realm->policy, name);
+}
+
 int hub_open(struct hub *hub, const char *database)
 {
 	uint8_t hash_key[SIPHASH_KEY_LEN];
@@ -82,8 +91,10 @@ int hub_open(struct hub *hub, const char *database)
 	if (getrandom(hash_key, sizeof(hash_key), 0) != (ssize_t)sizeof(hash_key))
 		return -EIO;
 	r = store_open(database, &hub->store);
-	if (r == 0)
+	if (r == 0) {
+		store_reserve_names(hub->store, name_is_reserved, hub);
 		r = directory_load(&hub->directory, hub->store, hash_key);
+	}
 	if (r != 0)
 		log_error("%s", r == -ENOMEM ? "out of memory" : store_error(hub->store));
 	else

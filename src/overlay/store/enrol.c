@@ -192,13 +192,15 @@ static int insert_node(struct store *store, struct node *node)
 }
 
 static int audit_enrolment(struct store *store, const struct network *network,
-	const struct node *node, int64_t join_key_id)
+	const struct node *node, int64_t join_key_id, bool is_reserved)
 {
 	char actor[sizeof("node:") + NODE_NAME_MAX];
 	json_t *after = store_node_to_json(node);
 
 	(void)snprintf(actor, sizeof(actor), "node:%s", node->name);
-	if (json_object_set_new(after, "join_key", json_integer(join_key_id)) < 0) {
+	if (json_object_set_new(after, "join_key", json_integer(join_key_id)) < 0 ||
+		(is_reserved && json_object_set_new(after, "held",
+					json_string("the policy speaks of this name")) < 0)) {
 		json_decref(after);
 		after = NULL;
 	}
@@ -211,6 +213,7 @@ static int add_node(
 {
 	struct network network;
 	struct join_key_info key;
+	bool is_reserved;
 	int r = find_network(store, request->network, &network);
 
 	if (r == 0)
@@ -224,14 +227,23 @@ static int add_node(
 	if (r < 0)
 		return r;
 	node->network_id = network.id;
-	node->state = key.approves && !network.approves ? NODE_ACTIVE : NODE_PENDING;
+	is_reserved = store->name_is_reserved &&
+		      store->name_is_reserved(store->name_ctx, network.id, node->name);
+	node->state =
+		key.approves && !network.approves && !is_reserved ? NODE_ACTIVE : NODE_PENDING;
 	node->ephemeral = key.ephemeral;
 	node->created_s = now_s;
 	if (node->state == NODE_ACTIVE && network.node_ttl_s > 0)
 		node->expires_s = now_s + network.node_ttl_s;
 	memcpy(node->tags, key.tags, sizeof(node->tags));
 	r = insert_node(store, node);
-	return r < 0 ? r : audit_enrolment(store, &network, node, key.id);
+	return r < 0 ? r : audit_enrolment(store, &network, node, key.id, is_reserved);
+}
+
+void store_reserve_names(struct store *store, store_name_is_reserved *is_reserved, void *ctx)
+{
+	store->name_is_reserved = is_reserved;
+	store->name_ctx = ctx;
 }
 
 int store_enrol(struct store *store, const uint8_t node_key[KEY_LEN],

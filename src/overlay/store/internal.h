@@ -29,6 +29,8 @@ struct store {
 	sqlite3_stmt *statements[NUM_STATEMENTS]; /* prepared at open */
 	struct map seen;			  /* node id -> unix time: not written yet */
 	int64_t seen_written_s;			  /* when they were last */
+	store_name_is_reserved *name_is_reserved; /* NULL: none is */
+	void *name_ctx;
 	int64_t since_s; /* first time we were told: who was away before, we do not know */
 	char error[STORE_ERROR_LEN];
 };

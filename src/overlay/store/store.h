@@ -123,6 +123,12 @@ MUST_CHECK int store_enrol(struct store *store, const uint8_t node_key[KEY_LEN],
 	const struct enrol_request *request, int64_t now_s, struct node *ret_node,
 	bool *ret_is_new);
 
+/* Nodes choose their names themselves. One that is reserved does not come with a join key alone:
+ * the node waits for approval, whatever its join key says, and the audit event of its enrolment
+ * says why. is_reserved may not change the store. */
+typedef bool store_name_is_reserved(void *ctx, int64_t network_id, const char *name);
+void store_reserve_names(struct store *store, store_name_is_reserved *is_reserved, void *ctx);
+
 /* -ENOENT each, when there is none (or it was removed). */
 MUST_CHECK int store_node(struct store *store, int64_t id, struct node *ret_node);
 MUST_CHECK int store_node_by_name(

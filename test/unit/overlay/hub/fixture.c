@@ -103,6 +103,7 @@ struct member *add_node(struct fixture *f, const char *network, const char *name
 		.network_id = realm->network.id, .max_uses = 1, .approves = approved};
 	struct door_question question = {.number = number};
 	struct door_verdict verdict;
+	struct member *member;
 
 	snprintf(info.tags[0], sizeof(info.tags[0]), "%s", tag);
 	memset(question.request.join_key, number, KEY_LEN);
@@ -116,8 +117,11 @@ struct member *add_node(struct fixture *f, const char *network, const char *name
 	enrol_decide(&f->hub, &question, 1, &verdict);
 	assert_false(verdict.is_refused);
 	assert_int_equal(verdict.number, number);
-	assert_int_equal(verdict.answer.state, approved ? ENROL_ACTIVE : ENROL_PENDING);
-	return directory_member_by_key(&f->hub.directory, question.node_key);
+	member = directory_member_by_key(&f->hub.directory, question.node_key);
+	assert_int_equal(verdict.answer.state,
+		member->node.state == NODE_ACTIVE ? ENROL_ACTIVE : ENROL_PENDING);
+	assert_true(approved || member->node.state == NODE_PENDING);
+	return member;
 }
 
 void add_admin(struct fixture *f, const char *user, unsigned uid, const char *network,

@@ -467,11 +467,52 @@ static void test_expiry_by_time(void **state)
 	leave(&world);
 }
 
+static void set_policy(struct fixture *f, const char *text)
+{
+	char body[256];
+
+	snprintf(body, sizeof(body), "{\"text\": \"%s\"}", text);
+	assert_int_equal(ask_as_root(f, "PUT", "/v1/networks/lab/policy", body, NULL), 200);
+}
+
+/* A node names itself: what the policy gives to a name is a person's to give. */
+static void test_names_of_the_policy_are_given_by_people(void **state)
+{
+	struct fixture *f = *state;
+	json_t *answer, *event;
+	struct member *arm;
+
+	add_network(f, "lab");
+	set_policy(f, "group ops = node:arm\\nallow ops -> tag:robot\\nallow * -> node:gate-2");
+	arm = add_node(f, "lab", "arm", 1, true, "robot");
+	assert_int_equal(arm->node.state, NODE_PENDING);
+	assert_int_equal(
+		ask_as_root(f, "GET", "/v1/networks/lab/audit?limit=1", NULL, &answer), 200);
+	event = json_array_get(json_object_get(answer, "events"), 0);
+	assert_string_equal(json_string_value(json_object_get(event, "action")), "node.enrol");
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(event, "after"), "held")),
+		"the policy speaks of this name");
+	json_decref(answer);
+	/* a name that its number makes one of those; names beside them */
+	assert_int_equal(add_node(f, "lab", "gate", 2, true, "robot")->node.state, NODE_ACTIVE);
+	assert_int_equal(add_node(f, "lab", "gate", 3, true, "robot")->node.state, NODE_PENDING);
+	assert_int_equal(add_node(f, "lab", "arm", 4, true, "robot")->node.state, NODE_ACTIVE);
+	assert_int_equal(
+		ask_as_root(f, "POST", "/v1/networks/lab/nodes/arm/approve", NULL, NULL), 200);
+	assert_int_equal(arm->node.state, NODE_ACTIVE);
+	/* also what the hub has read at its start */
+	fixture_reopen(f);
+	assert_int_equal(ask_as_root(f, "DELETE", "/v1/networks/lab/nodes/arm", NULL, NULL), 204);
+	assert_int_equal(add_node(f, "lab", "arm", 5, true, "robot")->node.state, NODE_PENDING);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_names_of_the_policy_are_given_by_people),
 		TEST(test_changes_reach_those_concerned),
 		TEST(test_nodes_tell_of_each_other),
 		TEST(test_the_longest_name_leaves),
