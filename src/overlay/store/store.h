@@ -46,7 +46,8 @@ struct network {
 /* network's id, seqs and created_s are ignored, and filled in. A prefix of family 0 is chosen: the
  * next free /16 of 100.64.0.0/10, a random /64 of fd00::/8. -EEXIST: the name is taken;
  * -EADDRINUSE: a prefix overlaps that of another network; -EADDRNOTAVAIL: none is left; -EINVAL:
- * IPv4 must be a /8 to /30, IPv6 a /16 to /126, without bits behind it. */
+ * IPv4 must be a /8 to /30, IPv6 a /16 to /126, without bits behind it, in a range for private use
+ * (overlay/wire/ranges.h). */
 MUST_CHECK int store_add_network(struct store *store, const char *actor, struct network *network);
 /* Change allows_by_default, approves and node_ttl_s. -ENOENT. */
 MUST_CHECK int store_set_network(struct store *store, const char *actor, struct network *network);
