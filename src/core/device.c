@@ -32,6 +32,8 @@ void device_free(struct device *d)
 {
 	if (!d)
 		return;
+	for (uint32_t id = 0; table_next(&d->peers, &id); id++)
+		device_remove_peer(d, id);
 	table_deinit(&d->peers);
 	map_deinit(&d->by_key);
 	map_deinit(&d->by_index);
@@ -57,6 +59,7 @@ void device_set_public_key(struct device *d, const uint8_t public_key[KEY_LEN])
 	cookie_checker_set_public_key(&d->checker, public_key);
 	for (uint32_t id = 0; (peer = table_next(&d->peers, &id)); id++) {
 		device_forget_handshake(d, peer);
+		work_ahead_for(d, peer);
 		peer->last_sent_handshake_ns = 0;
 		emit_simple(d, CONTROL_EXPIRE_SENDING, id);
 	}
@@ -81,6 +84,7 @@ int device_add_peer(struct device *d, uint32_t peer_id, const uint8_t public_key
 	}
 	peer->id = peer_id;
 	memcpy(peer->public_key, public_key, KEY_LEN);
+	work_ahead_for(d, peer);
 	return 0;
 }
 
@@ -116,6 +120,7 @@ int device_set_keepalive(struct device *d, uint32_t peer_id, uint16_t interval_s
 static void forget_session(struct device *d, struct peer *peer)
 {
 	device_forget_handshake(d, peer);
+	work_ahead_for(d, peer);
 	peer->timers.zero_keys_ns = 0;
 	emit_simple(d, CONTROL_CLEAR_KEYPAIRS, peer->id);
 }

@@ -66,6 +66,11 @@ unsigned device_handle_handshakes(struct device *device, const struct event *con
 void device_handle_event(
 	struct device *device, const struct event *event, bool under_load, struct device_time time);
 
+/* Whether there is arithmetic that can be done before it is needed, and one piece of it: for when
+ * there is nothing else to do. */
+bool device_has_work_ahead(const struct device *device);
+void device_work_ahead(struct device *device);
+
 /* Run the timers that are due. */
 void device_run_timers(struct device *device, struct device_time time);
 

@@ -4,6 +4,8 @@
  */
 #include "core/device_internal.h"
 
+#include <stdlib.h>
+
 #include "crypto/dh.h"
 
 /* --- receiver indices: random, unique, one a handshake, kept by its keypair  */
@@ -35,10 +37,53 @@ static void ephemeral_new(struct device *d, uint8_t ret_private[KEY_LEN])
 	dh_clamp(ret_private);
 }
 
+static void forget_prepared(struct device *d, struct peer *peer)
+{
+	if (!peer->prepared)
+		return;
+	wipe(peer->prepared, sizeof(*peer->prepared));
+	free(peer->prepared);
+	peer->prepared = NULL;
+	d->num_prepared--;
+}
+
 void device_forget_handshake(struct device *d, struct peer *peer)
 {
 	device_free_index(d, peer->handshake.local_index);
 	noise_clear(&peer->handshake);
+	forget_prepared(d, peer);
+}
+
+static int prepare_initiation(struct device *d, struct peer *peer, struct noise_prepared *ret)
+{
+	uint8_t ephemeral[KEY_LEN];
+	int r;
+
+	ephemeral_new(d, ephemeral);
+	r = noise_prepare_initiation(
+		ret, &d->ops.keys, peer->id, d->public_key, peer->public_key, ephemeral);
+	wipe(ephemeral, sizeof(ephemeral));
+	return r;
+}
+
+bool device_has_work_ahead(const struct device *d)
+{
+	return d->num_ahead > 0 && d->up && d->has_key;
+}
+
+void device_work_ahead(struct device *d)
+{
+	struct peer *peer = table_get(&d->peers, d->ahead[--d->num_ahead]);
+
+	if (!peer || peer->prepared || d->num_prepared == AHEAD_MAX ||
+		peer->handshake.state != HANDSHAKE_NONE)
+		return;
+	peer->prepared = calloc(1, sizeof(*peer->prepared));
+	if (!peer->prepared)
+		return;
+	d->num_prepared++;
+	if (prepare_initiation(d, peer, peer->prepared) < 0)
+		forget_prepared(d, peer);
 }
 
 static void emit_handshake(struct device *d, struct peer *peer, void *message, size_t len,
@@ -64,7 +109,8 @@ void device_send_initiation(
 	struct device *d, struct peer *peer, bool forget_source, struct device_time time)
 {
 	struct message_initiation message;
-	uint8_t ephemeral[KEY_LEN], timestamp[TAI64N_LEN];
+	struct noise_prepared now, *prepared = peer->prepared;
+	uint8_t timestamp[TAI64N_LEN];
 	uint32_t index;
 
 	if (!may_send_handshake(d, peer, time.now_ns))
@@ -73,17 +119,27 @@ void device_send_initiation(
 	if (index == 0)
 		return;
 	peer->last_sent_handshake_ns = time.now_ns;
-	ephemeral_new(d, ephemeral);
-	noise_timestamp(timestamp, time.wall_ns, &peer->last_timestamp_ns);
-	if (noise_create_initiation(&peer->handshake, &d->ops.keys, peer->id, d->public_key,
-		    peer->public_key, ephemeral, timestamp, index, &message) != 0) {
+	if (!prepared && prepare_initiation(d, peer, &now) == 0)
+		prepared = &now;
+	if (!prepared) {
 		device_free_index(d, index);
 	} else {
+		noise_timestamp(timestamp, time.wall_ns, &peer->last_timestamp_ns);
+		noise_create_initiation(&peer->handshake, prepared, timestamp, index, &message);
+		forget_prepared(d, peer);
 		emit_handshake(d, peer, &message, sizeof(message), forget_source, time.now_ns);
 		timers_initiation_sent(&peer->timers, random_jitter(d), time.now_ns);
 	}
-	aead_forget();
-	wipe(ephemeral, sizeof(ephemeral));
+}
+
+/* Who is likely to be at this address: the last one who was. A wrong guess costs a little time. */
+static uint32_t *guess_of(struct device *d, const struct endpoint *endpoint)
+{
+	uint8_t remote[sizeof(endpoint->addr) + sizeof(endpoint->port)];
+
+	memcpy(remote, endpoint->addr, sizeof(endpoint->addr));
+	memcpy(remote + sizeof(endpoint->addr), &endpoint->port, sizeof(endpoint->port));
+	return &d->guesses[siphash(d->hash_key, remote, sizeof(remote)) % NUM_GUESSES];
 }
 
 /* The session of a complete handshake, for the transport to install. */
@@ -103,22 +159,24 @@ static void install_keypair(
 	/* the number is in the map already, so this cannot run out of memory */
 	(void)!map_put(&d->by_index, index, peer->id | INDEX_IS_KEYPAIR);
 	timers_session_derived(&peer->timers, time.now_ns);
+	forget_prepared(d, peer);
+	*guess_of(d, from) = peer->id;
 	d->ops.emit(d->ops.ctx, &control);
 	wipe(&control, sizeof(control));
 }
 
-static void send_response(
-	struct device *d, struct peer *peer, const struct endpoint *from, struct device_time time)
+static void send_response(struct device *d, struct peer *peer, struct noise_initiation *initiation,
+	const struct endpoint *from, struct device_time time)
 {
 	struct message_response message;
-	uint8_t ephemeral[KEY_LEN];
 	uint32_t index = index_new(d, peer);
 
 	if (index == 0)
 		return;
-	ephemeral_new(d, ephemeral);
-	if (noise_create_response(&peer->handshake, &d->ops.keys, peer->id, peer->public_key,
-		    ephemeral, index, &message) != 0) {
+	if (!initiation->has_guess)
+		ephemeral_new(d, initiation->ephemeral_private);
+	if (noise_create_response(&peer->handshake, &d->ops.keys, initiation, index, &message) !=
+		0) {
 		device_free_index(d, index);
 	} else {
 		/* the keypair first: its initiator may use it the moment it has the response */
@@ -126,7 +184,6 @@ static void send_response(
 		peer->last_sent_handshake_ns = time.now_ns;
 		emit_handshake(d, peer, &message, sizeof(message), false, time.now_ns);
 	}
-	wipe(ephemeral, sizeof(ephemeral));
 }
 
 static struct peer *peer_by_key(const struct device *d, const uint8_t public_key[KEY_LEN])
@@ -141,14 +198,14 @@ static struct peer *peer_by_key(const struct device *d, const uint8_t public_key
 }
 
 /* The third step of consuming an initiation, and the response. */
-static enum drop answer_initiation(struct device *d, const struct noise_initiation *initiation,
+static enum drop answer_initiation(struct device *d, struct noise_initiation *initiation,
 	const struct endpoint *from, struct device_time time)
 {
 	struct peer *peer = table_get(&d->peers, initiation->peer_id);
 	enum drop drop = noise_consume_initiation(&peer->handshake, initiation, time.now_ns);
 
 	if (drop == DROP_NONE) {
-		send_response(d, peer, from, time);
+		send_response(d, peer, initiation, from, time);
 		schedule(d, peer);
 	}
 	return drop;
@@ -166,6 +223,12 @@ static unsigned consume_initiations(
 	for (unsigned i = 0; i < num; i++) {
 		memcpy(&messages[i], events[i]->message, sizeof(messages[i]));
 		initiations[i].message = &messages[i];
+	}
+	if (num == 1) {
+		initiations[0].guess = *guess_of(d, &events[0]->endpoint);
+		initiations[0].has_guess = table_get(&d->peers, initiations[0].guess) != NULL;
+		if (initiations[0].has_guess)
+			ephemeral_new(d, initiations[0].ephemeral_private);
 	}
 	noise_open_initiations(initiations, num, &d->ops.keys, d->public_key);
 	for (unsigned i = 0; i < num; i++) {
@@ -305,6 +368,5 @@ unsigned device_handle_handshakes(struct device *d, const struct event *const *e
 			status_drop(d->page, drop, 1);
 	}
 	num_futile += consume_initiations(d, initiations, num_initiations, time);
-	aead_forget();
 	return num_futile;
 }

@@ -24,7 +24,10 @@ struct peer {
 	uint64_t last_sent_handshake_ns; /* initiation or response; 0: another may go at once */
 	uint64_t last_timestamp_ns;	 /* of our last initiation */
 	bool wants_handshake;		 /* asked for while we were down */
+	struct noise_prepared *prepared; /* for the next initiation, owned; NULL: not yet */
 };
+
+enum { AHEAD_MAX = 16, NUM_GUESSES = 256 };
 
 struct device {
 	struct device_ops ops;
@@ -37,8 +40,11 @@ struct device {
 	struct deadlines *deadlines;
 	struct table peers; /* struct peer by id */
 	uint8_t hash_key[SIPHASH_KEY_LEN];
-	struct map by_key;   /* SipHash of the public key -> id */
-	struct map by_index; /* receiver index -> id, and INDEX_IS_KEYPAIR */
+	struct map by_key;	   /* SipHash of the public key -> id */
+	struct map by_index;	   /* receiver index -> id, and INDEX_IS_KEYPAIR */
+	uint32_t ahead[AHEAD_MAX]; /* ids of peers for whom an initiation is to be prepared */
+	unsigned num_ahead, num_prepared;
+	uint32_t guesses[NUM_GUESSES]; /* by a hash of an address: who had a handshake from there */
 };
 
 #define INDEX_IS_KEYPAIR (UINT32_C(1) << 31)
@@ -70,7 +76,15 @@ static inline void handshake_complete(struct device *d, struct peer *peer, struc
 /* Forget a receiver index (0: none). */
 void device_free_index(struct device *d, uint32_t index);
 
-/* Forget the handshake in progress, and its index. */
+/* Prepare an initiation to this peer when there is time. There are AHEAD_MAX of them at most:
+ * loading a hundred thousand peers must not cost as many scalar multiplications. */
+static inline void work_ahead_for(struct device *d, const struct peer *peer)
+{
+	if (d->num_ahead < AHEAD_MAX)
+		d->ahead[d->num_ahead++] = peer->id;
+}
+
+/* Forget the handshake in progress, its index, and what was prepared. */
 void device_forget_handshake(struct device *d, struct peer *peer);
 
 /* Send an initiation, unless the last handshake message to the peer is too young. */

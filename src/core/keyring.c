@@ -22,11 +22,6 @@ struct keyring {
 	uint8_t private_key[KEY_LEN];
 	bool has_private_key;
 	struct table peers; /* struct keyring_peer by id */
-	struct {
-		bool is_there;
-		uint8_t point[KEY_LEN];
-		uint8_t shared[KEY_LEN];
-	} prepared; /* a DH computed before it is asked for, until then or until the next */
 };
 
 struct keyring *keyring_new(void)
@@ -52,13 +47,13 @@ void keyring_free(struct keyring *keyring)
 void keyring_set_private_key(
 	struct keyring *keyring, const uint8_t private_key[KEY_LEN], uint8_t ret_public[KEY_LEN])
 {
+	const bool changes = !bytes_equal(keyring->private_key, private_key, KEY_LEN);
 	struct keyring_peer *peer;
 
-	for (uint32_t id = 0; (peer = table_next(&keyring->peers, &id)); id++) {
+	for (uint32_t id = 0; changes && (peer = table_next(&keyring->peers, &id)); id++) {
 		wipe(peer->static_static, KEY_LEN);
 		peer->has_static_static = false;
 	}
-	wipe(&keyring->prepared, sizeof(keyring->prepared));
 	keyring->has_private_key = !bytes_are_zero(private_key, KEY_LEN);
 	memcpy(keyring->private_key, private_key, KEY_LEN);
 	memset(ret_public, 0, KEY_LEN);
@@ -122,11 +117,12 @@ static void find_static_static(
 		struct keyring_peer *peer = table_get(&keyring->peers, mixes[i].peer_id);
 
 		if (peer && !peer->has_static_static) {
+			jobs[n].private_key = keyring->private_key;
 			jobs[n].point = peer->public_key;
 			missing[n++] = peer;
 		}
 	}
-	dh_many(jobs, n, keyring->private_key);
+	dh_many(jobs, n);
 	for (unsigned i = 0; i < n; i++) {
 		if (jobs[i].ok)
 			memcpy(missing[i]->static_static, jobs[i].shared, KEY_LEN);
@@ -167,7 +163,7 @@ static int mix_psk(const struct keyring *keyring, struct noise_mix *mix)
 }
 
 static int mix_one(const struct keyring *keyring, enum noise_secret secret, struct noise_mix *mix,
-	const struct dh_job *job)
+	const struct dh_job *jobs)
 {
 	int r;
 
@@ -175,68 +171,92 @@ static int mix_one(const struct keyring *keyring, enum noise_secret secret, stru
 		return -ENOKEY;
 	switch (secret) {
 	case NOISE_DH:
-		return mix_dh(mix, job);
+		return mix_dh(mix, &jobs[0]);
 	case NOISE_STATIC:
 		return mix_static(keyring, mix);
 	case NOISE_PSK:
 		return mix_psk(keyring, mix);
-	case NOISE_DH_PSK:
-		r = mix_dh(mix, job);
+	case NOISE_EE_SE_PSK:
+		r = mix_dh(mix, &jobs[1]);
+		r = r < 0 ? r : mix_dh(mix, &jobs[0]);
 		return r < 0 ? r : mix_psk(keyring, mix);
+	case NOISE_ANSWER:
+		break;
 	}
 	return -EPROTO;
 }
 
-void keyring_prepare(void *ctx, enum noise_secret secret, const struct noise_mix *mix)
+/* An error is all that is told. */
+static void finish(struct noise_mix *mix, uint32_t peer_id, int error)
 {
-	struct keyring *keyring = ctx;
-	struct dh_job job = {.point = mix->point};
-
-	if (!keyring->has_private_key)
-		return;
-	if (secret == NOISE_STATIC) {
-		find_static_static(keyring, mix, 1);
-	} else if (secret == NOISE_DH_PSK) {
-		dh_many(&job, 1, keyring->private_key);
-		memcpy(keyring->prepared.point, mix->point, KEY_LEN);
-		memcpy(keyring->prepared.shared, job.shared, KEY_LEN);
-		keyring->prepared.is_there = job.ok;
-		wipe(&job, sizeof(job));
-	}
+	if (error < 0)
+		*mix = (struct noise_mix){.peer_id = peer_id, .error = error};
+	else
+		mix->error = 0;
 }
 
-/* DH with the points of all mixes, of which one may be prepared. */
-static void find_dh(struct keyring *keyring, struct dh_job *jobs, unsigned num)
+static int mix_response(
+	const struct keyring *keyring, struct noise_mix *mix, const struct dh_job jobs[3])
 {
-	if (num == 1 && keyring->prepared.is_there &&
-		bytes_equal(keyring->prepared.point, jobs[0].point, KEY_LEN)) {
-		memcpy(jobs[0].shared, keyring->prepared.shared, KEY_LEN);
-		jobs[0].ok = true;
-	} else {
-		dh_many(jobs, num, keyring->private_key);
+	int r;
+
+	memcpy(mix->ephemeral, jobs[0].shared, KEY_LEN);
+	kdf(mix->ck, NULL, NULL, mix->ck, jobs[0].shared, KEY_LEN);
+	r = mix_dh(mix, &jobs[1]);
+	r = r < 0 ? r : mix_dh(mix, &jobs[2]);
+	return r < 0 ? r : mix_psk(keyring, mix);
+}
+
+static void mix_answer(struct keyring *keyring, struct noise_mix mixes[NOISE_ANSWER_MIXES])
+{
+	struct noise_mix asked = mixes[0];
+	const struct keyring_peer *peer = table_get(&keyring->peers, asked.peer_id);
+	const uint8_t *peer_key = peer ? peer->public_key : dh_base_point;
+	struct dh_job jobs[] = {{.private_key = keyring->private_key, .point = asked.point},
+		{.private_key = asked.ephemeral, .point = dh_base_point},
+		{.private_key = asked.ephemeral, .point = asked.point},
+		{.private_key = asked.ephemeral, .point = peer_key}};
+	int r = keyring->has_private_key ? 0 : -ENOKEY;
+
+	if (r == 0) {
+		find_static_static(keyring, mixes, 1);
+		dh_many(jobs, ARRAY_SIZE(jobs));
+		r = mix_dh(&mixes[ANSWER_DH], &jobs[0]);
 	}
-	wipe(&keyring->prepared, sizeof(keyring->prepared));
+	finish(&mixes[ANSWER_DH], asked.peer_id, r);
+	mixes[ANSWER_STATIC] = mixes[ANSWER_DH];
+	r = r < 0 ? r : mix_static(keyring, &mixes[ANSWER_STATIC]);
+	finish(&mixes[ANSWER_STATIC], asked.peer_id, r);
+	mixes[ANSWER_RESPONSE] = mixes[ANSWER_STATIC];
+	r = r < 0 ? r : mix_response(keyring, &mixes[ANSWER_RESPONSE], &jobs[1]);
+	finish(&mixes[ANSWER_RESPONSE], asked.peer_id, r);
+	wipe(jobs, sizeof(jobs));
+	wipe(&asked, sizeof(asked));
 }
 
 void keyring_mix(void *ctx, enum noise_secret secret, struct noise_mix *mixes, unsigned num)
 {
+	const unsigned dhs_each = secret == NOISE_DH ? 1 : secret == NOISE_EE_SE_PSK ? 2 : 0;
 	struct keyring *keyring = ctx;
-	struct dh_job jobs[NOISE_MIXES_MAX];
+	struct dh_job jobs[2 * NOISE_MIXES_MAX];
 
 	assert(num <= NOISE_MIXES_MAX);
-	for (unsigned i = 0; i < num; i++)
-		jobs[i].point = mixes[i].point;
+	if (secret == NOISE_ANSWER) {
+		assert(num == NOISE_ANSWER_MIXES);
+		mix_answer(keyring, mixes);
+		return;
+	}
 	if (keyring->has_private_key && secret == NOISE_STATIC)
 		find_static_static(keyring, mixes, num);
-	else if (keyring->has_private_key && secret != NOISE_PSK)
-		find_dh(keyring, jobs, num);
-	for (unsigned i = 0; i < num; i++) {
-		int r = mix_one(keyring, secret, &mixes[i], &jobs[i]);
+	for (unsigned i = 0; i < num * dhs_each; i++) {
+		struct noise_mix *mix = &mixes[i / dhs_each];
 
-		if (r < 0)
-			mixes[i] = (struct noise_mix){.peer_id = mixes[i].peer_id, .error = r};
-		else
-			mixes[i].error = 0;
+		jobs[i].private_key = i % dhs_each ? mix->ephemeral : keyring->private_key;
+		jobs[i].point = mix->point;
 	}
+	dh_many(jobs, num * dhs_each);
+	for (unsigned i = 0; i < num; i++)
+		finish(&mixes[i], mixes[i].peer_id,
+			mix_one(keyring, secret, &mixes[i], &jobs[i * dhs_each]));
 	wipe(jobs, sizeof(jobs));
 }

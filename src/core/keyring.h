@@ -32,9 +32,8 @@ MUST_CHECK int keyring_set_psk(
 MUST_CHECK int keyring_get_psk(
 	const struct keyring *keyring, uint32_t peer_id, uint8_t ret_psk[KEY_LEN]);
 
-/* The functions of struct noise_keys, with the keyring as ctx. Errors: -ENOENT for no such peer,
+/* The function of struct noise_keys, with the keyring as ctx. Errors: -ENOENT for no such peer,
  * -ENOKEY without a private key, -EKEYREJECTED for zero DH. */
 void keyring_mix(void *keyring, enum noise_secret secret, struct noise_mix *mixes, unsigned num);
-void keyring_prepare(void *keyring, enum noise_secret secret, const struct noise_mix *mix);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "crypto/aead_short.h"
 #include "crypto/dh.h"
 
 /* HASH("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s"), and HASH(that || "WireGuard v1 zx2c4
@@ -48,35 +49,29 @@ static bool mix_shared(struct work *w, const struct dh_job *job)
 	return job->ok;
 }
 
-/* A secret of the long-term keys; point may be NULL. */
-static int mix_secret(struct work *w, const struct noise_keys *keys, enum noise_secret secret,
-	uint32_t peer_id, const uint8_t *point)
+/* What the long-term keys made of our chaining key. */
+static int take_mixed(struct work *w, const struct noise_mix *mix, bool has_tau)
 {
-	struct noise_mix mix = {.peer_id = peer_id};
-	int r;
-
-	if (point)
-		memcpy(mix.point, point, KEY_LEN);
-	memcpy(mix.ck, w->symmetric.ck, HASH_LEN);
-	keys->mix(keys->ctx, secret, &mix, 1);
-	memcpy(w->symmetric.ck, mix.ck, HASH_LEN);
-	memcpy(w->key, mix.key, KEY_LEN);
-	r = mix.error;
-	if (r == 0 && secret != NOISE_STATIC)
-		mix_hash(w, mix.tau, HASH_LEN);
-	wipe(&mix, sizeof(mix));
-	return r;
+	if (mix->error != 0)
+		return mix->error;
+	memcpy(w->symmetric.ck, mix->ck, HASH_LEN);
+	memcpy(w->key, mix->key, KEY_LEN);
+	if (has_tau)
+		mix_hash(w, mix->tau, HASH_LEN);
+	return 0;
 }
 
-/* What mix_secret will be asked, so that vault and engine work at the same time. */
-static void prepare_secret(const struct noise_keys *keys, enum noise_secret secret,
-	uint32_t peer_id, const uint8_t *point)
+/* A secret of the long-term keys; mix has what it needs but the chaining key, and is wiped. */
+static int mix_secret(struct work *w, const struct noise_keys *keys, enum noise_secret secret,
+	struct noise_mix *mix)
 {
-	struct noise_mix mix = {.peer_id = peer_id};
+	int r;
 
-	if (point)
-		memcpy(mix.point, point, KEY_LEN);
-	keys->prepare(keys->ctx, secret, &mix);
+	memcpy(mix->ck, w->symmetric.ck, HASH_LEN);
+	keys->mix(keys->ctx, secret, mix, 1);
+	r = take_mixed(w, mix, secret != NOISE_STATIC);
+	wipe(mix, sizeof(*mix));
+	return r;
 }
 
 /* What the long-term keys are not needed for. */
@@ -92,51 +87,86 @@ static void mix_zero_psk(struct work *w)
 
 static void seal_and_hash(struct work *w, uint8_t *dst, const void *src, size_t len)
 {
-	aead_seal(dst, src, len, w->symmetric.hash, HASH_LEN, 0, w->key);
+	aead_short_seal(dst, src, len, w->symmetric.hash, HASH_LEN, w->key);
 	mix_hash(w, dst, len + AEAD_TAG_LEN);
 }
 
 static bool open_and_hash(struct work *w, uint8_t *dst, const void *src, size_t len)
 {
-	if (!aead_open(dst, src, len, w->symmetric.hash, HASH_LEN, 0, w->key))
+	if (!aead_short_open(dst, src, len, w->symmetric.hash, HASH_LEN, w->key))
 		return false;
 	mix_hash(w, src, len);
 	return true;
 }
 
-int noise_create_initiation(struct handshake *handshake, const struct noise_keys *keys,
+int noise_prepare_initiation(struct noise_prepared *ret_prepared, const struct noise_keys *keys,
 	uint32_t peer_id, const uint8_t local_static[KEY_LEN], const uint8_t remote_static[KEY_LEN],
-	const uint8_t ephemeral_private[KEY_LEN], const uint8_t timestamp[TAI64N_LEN],
-	uint32_t index, struct message_initiation *ret_message)
+	const uint8_t ephemeral_private[KEY_LEN])
 {
-	struct message_initiation m = {.type = MESSAGE_INITIATION, .sender_index = index};
-	struct dh_job jobs[] = {{.point = dh_base_point}, {.point = remote_static}};
+	struct dh_job jobs[] = {{.private_key = ephemeral_private, .point = dh_base_point},
+		{.private_key = ephemeral_private, .point = remote_static}};
+	struct noise_mix mix = {.peer_id = peer_id};
+	uint8_t encrypted_static[KEY_LEN + AEAD_TAG_LEN];
 	struct work w;
 	int r = -EKEYREJECTED;
 
-	prepare_secret(keys, NOISE_STATIC, peer_id, NULL);
-	dh_many(jobs, ARRAY_SIZE(jobs), ephemeral_private);
+	dh_many(jobs, ARRAY_SIZE(jobs));
 	work_init(&w, remote_static);
 	/* e */
-	memcpy(m.ephemeral, jobs[0].shared, KEY_LEN);
-	mix_ephemeral(&w, m.ephemeral);
+	mix_ephemeral(&w, jobs[0].shared);
 	/* es, s, ss */
 	if (mix_shared(&w, &jobs[1])) {
-		seal_and_hash(&w, m.encrypted_static, local_static, KEY_LEN);
-		r = mix_secret(&w, keys, NOISE_STATIC, peer_id, NULL);
+		seal_and_hash(&w, encrypted_static, local_static, KEY_LEN);
+		r = mix_secret(&w, keys, NOISE_STATIC, &mix);
 	}
 	if (r == 0) {
-		/* {t} */
-		seal_and_hash(&w, m.encrypted_timestamp, timestamp, TAI64N_LEN);
-		handshake->symmetric = w.symmetric;
-		memcpy(handshake->ephemeral_private, ephemeral_private, KEY_LEN);
-		handshake->local_index = index;
-		handshake->state = HANDSHAKE_CREATED_INITIATION;
-		*ret_message = m;
+		ret_prepared->symmetric = w.symmetric;
+		memcpy(ret_prepared->key, w.key, KEY_LEN);
+		memcpy(ret_prepared->ephemeral_private, ephemeral_private, KEY_LEN);
+		memcpy(ret_prepared->ephemeral, jobs[0].shared, KEY_LEN);
+		memcpy(ret_prepared->encrypted_static, encrypted_static, sizeof(encrypted_static));
 	}
 	wipe(jobs, sizeof(jobs));
 	wipe(&w, sizeof(w));
 	return r;
+}
+
+void noise_create_initiation(struct handshake *handshake, struct noise_prepared *prepared,
+	const uint8_t timestamp[TAI64N_LEN], uint32_t index, struct message_initiation *ret_message)
+{
+	struct message_initiation *m = ret_message;
+	struct work w = {.symmetric = prepared->symmetric};
+
+	*m = (struct message_initiation){.type = MESSAGE_INITIATION, .sender_index = index};
+	memcpy(m->ephemeral, prepared->ephemeral, KEY_LEN);
+	memcpy(m->encrypted_static, prepared->encrypted_static, sizeof(m->encrypted_static));
+	/* {t} */
+	memcpy(w.key, prepared->key, KEY_LEN);
+	seal_and_hash(&w, m->encrypted_timestamp, timestamp, TAI64N_LEN);
+	handshake->symmetric = w.symmetric;
+	memcpy(handshake->ephemeral_private, prepared->ephemeral_private, KEY_LEN);
+	handshake->local_index = index;
+	handshake->state = HANDSHAKE_CREATED_INITIATION;
+	wipe(prepared, sizeof(*prepared));
+	wipe(&w, sizeof(w));
+}
+
+/* s or {t}, with what the long-term keys said. */
+static void open_part(
+	struct noise_initiation *initiation, const struct noise_mix *mix, bool is_static)
+{
+	const struct message_initiation *m = initiation->message;
+	struct work w = {.symmetric = initiation->symmetric};
+
+	if (take_mixed(&w, mix, false) < 0 ||
+		!(is_static ? open_and_hash(&w, initiation->remote_static, m->encrypted_static,
+				      sizeof(m->encrypted_static))
+			    : open_and_hash(&w, initiation->timestamp, m->encrypted_timestamp,
+				      sizeof(m->encrypted_timestamp))))
+		initiation->drop = DROP_BAD_HANDSHAKE;
+	initiation->symmetric = w.symmetric;
+	initiation->has_psk = mix->has_psk != 0;
+	wipe(&w, sizeof(w));
 }
 
 /* es, s or ss, {t}, of those not dropped. */
@@ -145,7 +175,6 @@ static void mix_and_open(struct noise_initiation *initiations, unsigned num,
 {
 	struct noise_mix mixes[NOISE_MIXES_MAX] = {0};
 	struct noise_initiation *asked[NOISE_MIXES_MAX];
-	struct work w;
 	unsigned n = 0;
 
 	assert(num <= NOISE_MIXES_MAX);
@@ -159,25 +188,22 @@ static void mix_and_open(struct noise_initiation *initiations, unsigned num,
 	}
 	if (n > 0)
 		keys->mix(keys->ctx, secret, mixes, n);
-	for (unsigned i = 0; i < n; i++) {
-		const struct message_initiation *m = asked[i]->message;
-
-		w.symmetric = asked[i]->symmetric;
-		memcpy(w.symmetric.ck, mixes[i].ck, HASH_LEN);
-		memcpy(w.key, mixes[i].key, KEY_LEN);
-		if (mixes[i].error != 0 ||
-			!(secret == NOISE_DH
-					? open_and_hash(&w, asked[i]->remote_static,
-						  m->encrypted_static, sizeof(m->encrypted_static))
-					: open_and_hash(&w, asked[i]->timestamp,
-						  m->encrypted_timestamp,
-						  sizeof(m->encrypted_timestamp))))
-			asked[i]->drop = DROP_BAD_HANDSHAKE;
-		asked[i]->symmetric = w.symmetric;
-		asked[i]->has_psk = mixes[i].has_psk != 0;
-	}
+	for (unsigned i = 0; i < n; i++)
+		open_part(asked[i], &mixes[i], secret == NOISE_DH);
 	wipe(mixes, sizeof(mixes));
-	wipe(&w, sizeof(w));
+}
+
+/* es, s; and what the rest needs, should the guess be right. */
+static void open_guessed(struct noise_initiation *initiation, const struct noise_keys *keys)
+{
+	struct noise_mix *first = &initiation->answer[0];
+
+	first->peer_id = initiation->guess;
+	memcpy(first->point, initiation->message->ephemeral, KEY_LEN);
+	memcpy(first->ephemeral, initiation->ephemeral_private, KEY_LEN);
+	memcpy(first->ck, initiation->symmetric.ck, HASH_LEN);
+	keys->mix(keys->ctx, NOISE_ANSWER, initiation->answer, NOISE_ANSWER_MIXES);
+	open_part(initiation, &initiation->answer[ANSWER_DH], true);
 }
 
 void noise_open_initiations(struct noise_initiation *initiations, unsigned num,
@@ -193,12 +219,22 @@ void noise_open_initiations(struct noise_initiation *initiations, unsigned num,
 		mix_ephemeral(&w, initiations[i].message->ephemeral);
 		initiations[i].symmetric = w.symmetric;
 	}
-	mix_and_open(initiations, num, keys, NOISE_DH);
+	if (num == 1 && initiations->has_guess && initiations->drop == DROP_NONE)
+		open_guessed(initiations, keys);
+	else
+		mix_and_open(initiations, num, keys, NOISE_DH);
 }
 
 void noise_prove_initiations(
 	struct noise_initiation *initiations, unsigned num, const struct noise_keys *keys)
 {
+	if (num == 1 && initiations->has_guess && initiations->guess == initiations->peer_id) {
+		if (initiations->drop == DROP_NONE)
+			open_part(initiations, &initiations->answer[ANSWER_STATIC], false);
+		return;
+	}
+	for (unsigned i = 0; i < num; i++)
+		initiations[i].has_guess = false;
 	mix_and_open(initiations, num, keys, NOISE_STATIC);
 }
 
@@ -220,32 +256,48 @@ enum drop noise_consume_initiation(
 	return DROP_NONE;
 }
 
+/* e, ee, se, psk. The vault is asked for the last only, and only if there is one. */
+static int mix_response(struct work *w, const struct noise_keys *keys,
+	const struct handshake *handshake, const struct noise_initiation *initiation,
+	uint8_t ret_ephemeral[KEY_LEN])
+{
+	const uint8_t *private_key = initiation->ephemeral_private;
+	struct dh_job jobs[] = {{.private_key = private_key, .point = dh_base_point},
+		{.private_key = private_key, .point = handshake->remote_ephemeral},
+		{.private_key = private_key, .point = initiation->remote_static}};
+	struct noise_mix mix = {.peer_id = initiation->peer_id};
+	int r = -EKEYREJECTED;
+
+	dh_many(jobs, ARRAY_SIZE(jobs));
+	memcpy(ret_ephemeral, jobs[0].shared, KEY_LEN);
+	mix_ephemeral(w, ret_ephemeral);
+	if (mix_shared(w, &jobs[1]) && mix_shared(w, &jobs[2])) {
+		r = handshake->has_psk ? mix_secret(w, keys, NOISE_PSK, &mix) : 0;
+		if (!handshake->has_psk)
+			mix_zero_psk(w);
+	}
+	wipe(jobs, sizeof(jobs));
+	return r;
+}
+
 int noise_create_response(struct handshake *handshake, const struct noise_keys *keys,
-	uint32_t peer_id, const uint8_t remote_static[KEY_LEN],
-	const uint8_t ephemeral_private[KEY_LEN], uint32_t index,
+	const struct noise_initiation *initiation, uint32_t index,
 	struct message_response *ret_message)
 {
+	const struct noise_mix *ahead = &initiation->answer[ANSWER_RESPONSE];
 	struct message_response m = {.type = MESSAGE_RESPONSE,
 		.sender_index = index,
 		.receiver_index = handshake->remote_index};
-	struct dh_job jobs[] = {{.point = dh_base_point}, {.point = handshake->remote_ephemeral},
-		{.point = remote_static}};
 	struct work w = {.symmetric = handshake->symmetric};
-	int r = -EKEYREJECTED;
+	int r;
 
 	assert(handshake->state == HANDSHAKE_CONSUMED_INITIATION);
-	dh_many(jobs, ARRAY_SIZE(jobs), ephemeral_private);
-	/* e */
-	memcpy(m.ephemeral, jobs[0].shared, KEY_LEN);
-	mix_ephemeral(&w, m.ephemeral);
-	/* ee, se, psk */
-	if (mix_shared(&w, &jobs[1]) && mix_shared(&w, &jobs[2])) {
-		if (handshake->has_psk) {
-			r = mix_secret(&w, keys, NOISE_PSK, peer_id, NULL);
-		} else {
-			mix_zero_psk(&w);
-			r = 0;
-		}
+	if (initiation->has_guess) {
+		memcpy(m.ephemeral, ahead->ephemeral, KEY_LEN);
+		mix_hash(&w, m.ephemeral, KEY_LEN);
+		r = take_mixed(&w, ahead, true);
+	} else {
+		r = mix_response(&w, keys, handshake, initiation, m.ephemeral);
 	}
 	if (r == 0) {
 		/* {} */
@@ -255,7 +307,6 @@ int noise_create_response(struct handshake *handshake, const struct noise_keys *
 		handshake->state = HANDSHAKE_CREATED_RESPONSE;
 		*ret_message = m;
 	}
-	wipe(jobs, sizeof(jobs));
 	wipe(&w, sizeof(w));
 	return r;
 }
@@ -263,7 +314,7 @@ int noise_create_response(struct handshake *handshake, const struct noise_keys *
 enum drop noise_consume_response(struct handshake *handshake,
 	const struct message_response *message, const struct noise_keys *keys, uint32_t peer_id)
 {
-	struct dh_job job = {.point = message->ephemeral};
+	struct noise_mix mix = {.peer_id = peer_id};
 	struct work w;
 	uint8_t nothing[1];
 	bool ok;
@@ -271,13 +322,12 @@ enum drop noise_consume_response(struct handshake *handshake,
 	if (handshake->state != HANDSHAKE_CREATED_INITIATION)
 		return DROP_BAD_HANDSHAKE;
 	w.symmetric = handshake->symmetric;
-	prepare_secret(keys, NOISE_DH_PSK, peer_id, message->ephemeral);
-	dh_many(&job, 1, handshake->ephemeral_private);
 	/* e */
 	mix_ephemeral(&w, message->ephemeral);
-	/* ee, se, psk, {} */
-	ok = mix_shared(&w, &job) &&
-	     mix_secret(&w, keys, NOISE_DH_PSK, peer_id, message->ephemeral) == 0 &&
+	/* ee, se, psk, {}; both DHs in one place, where they take as long as one */
+	memcpy(mix.point, message->ephemeral, KEY_LEN);
+	memcpy(mix.ephemeral, handshake->ephemeral_private, KEY_LEN);
+	ok = mix_secret(&w, keys, NOISE_EE_SE_PSK, &mix) == 0 &&
 	     open_and_hash(
 		     &w, nothing, message->encrypted_nothing, sizeof(message->encrypted_nothing));
 	if (ok) {
@@ -285,7 +335,6 @@ enum drop noise_consume_response(struct handshake *handshake,
 		handshake->remote_index = message->sender_index;
 		handshake->state = HANDSHAKE_CONSUMED_RESPONSE;
 	}
-	wipe(&job, sizeof(job));
 	wipe(&w, sizeof(w));
 	return ok ? DROP_NONE : DROP_BAD_HANDSHAKE;
 }

@@ -18,27 +18,37 @@ struct noise_mix {
 	int32_t error;	  /* 0 or a negative errno (-EKEYREJECTED: the shared secret is all
 			   * zero); then all that follows is zero */
 	uint32_t has_psk; /* result of NOISE_STATIC: whether the peer's psk is another than zero */
-	uint8_t point[KEY_LEN]; /* NOISE_DH, NOISE_DH_PSK */
-	uint8_t ck[HASH_LEN];	/* mixed in place */
-	uint8_t tau[HASH_LEN];	/* result of those with a psk */
-	uint8_t key[KEY_LEN];	/* result */
+	uint8_t point[KEY_LEN];	    /* NOISE_DH, NOISE_EE_SE_PSK, NOISE_ANSWER */
+	uint8_t ephemeral[KEY_LEN]; /* a private key, for the last two; it is not the vault's */
+	uint8_t ck[HASH_LEN];	    /* mixed in place */
+	uint8_t tau[HASH_LEN];	    /* result of those with a psk */
+	uint8_t key[KEY_LEN];	    /* result */
 };
 enum { NOISE_MIXES_MAX = 8 };
 
 enum noise_secret {
-	NOISE_DH = 1, /* (ck, key) = KDF2(ck, DH(static private, point)) */
-	NOISE_STATIC, /* (ck, key) = KDF2(ck, DH(static private, static public of the peer)) */
-	NOISE_PSK,    /* (ck, tau, key) = KDF3(ck, psk of the peer) */
-	NOISE_DH_PSK, /* NOISE_DH, and then NOISE_PSK */
+	NOISE_DH = 1,	 /* (ck, key) = KDF2(ck, DH(static private, point)) */
+	NOISE_STATIC,	 /* (ck, key) = KDF2(ck, DH(static private, static public of the peer)) */
+	NOISE_PSK,	 /* (ck, tau, key) = KDF3(ck, psk of the peer) */
+	NOISE_EE_SE_PSK, /* DH(ephemeral, point), NOISE_DH and NOISE_PSK, one after the other */
+	NOISE_ANSWER,	 /* all that an initiation and the response to it need; see below */
 };
+
+/* The results of NOISE_ANSWER, whose question stands in the first mix: each goes on with the
+ * chaining key of the one before. The first, NOISE_DH, is of use whoever the initiation is from,
+ * the others only if it is from the peer of peer_id. Nothing in them could not be asked one by one.
+ */
+enum {
+	ANSWER_DH,
+	ANSWER_STATIC,
+	ANSWER_RESPONSE, /* e, ee, se, psk; ephemeral is the public key now */
+};
+enum { NOISE_ANSWER_MIXES = ANSWER_RESPONSE + 1 };
 
 /* What a handshake asks of the long-term keys: to mix such a secret into each of up to
  * NOISE_MIXES_MAX chaining keys. No Diffie-Hellman result and no psk ever comes out. */
 struct noise_keys {
 	void (*mix)(void *ctx, enum noise_secret secret, struct noise_mix *mixes, unsigned num);
-	/* Say what will be asked next, so that it can be computed meanwhile: NOISE_STATIC with a
-	 * peer, or NOISE_DH_PSK with a point. It need not be asked then. */
-	void (*prepare)(void *ctx, enum noise_secret secret, const struct noise_mix *mix);
 	void *ctx;
 };
 
@@ -78,16 +88,36 @@ struct noise_initiation {
 	uint8_t remote_static[KEY_LEN];
 	uint8_t timestamp[TAI64N_LEN];
 	bool has_psk;
-	struct noise_symmetric symmetric; /* to be wiped in the end */
+	struct noise_symmetric symmetric; /* to be wiped in the end, with all that follows */
+	/* The caller may guess whom the only initiation is from: then the long-term keys are asked
+	 * but once, if that is true. */
+	bool has_guess;
+	uint32_t guess;
+	uint8_t ephemeral_private[KEY_LEN]; /* of the response, if there is a guess */
+	struct noise_mix answer[NOISE_ANSWER_MIXES];
 };
 
-/* Create an initiation to the peer whose static public key is remote_static. ephemeral_private is
- * 32 fresh random bytes, index our free receiver index. The macs are left to cookie.h.
- * Returns 0; -EKEYREJECTED for zero DH, or the error of keys; then the handshake is unchanged. */
-MUST_CHECK int noise_create_initiation(struct handshake *handshake, const struct noise_keys *keys,
-	uint32_t peer_id, const uint8_t local_static[KEY_LEN], const uint8_t remote_static[KEY_LEN],
-	const uint8_t ephemeral_private[KEY_LEN], const uint8_t timestamp[TAI64N_LEN],
-	uint32_t index, struct message_initiation *ret_message);
+/* An initiation but for its timestamp: all the arithmetic, which can be done ahead. */
+struct noise_prepared {
+	struct noise_symmetric symmetric;
+	uint8_t key[KEY_LEN]; /* of the timestamp */
+	uint8_t ephemeral_private[KEY_LEN];
+	uint8_t ephemeral[KEY_LEN];
+	uint8_t encrypted_static[KEY_LEN + AEAD_TAG_LEN];
+};
+
+/* Prepare an initiation to the peer whose static public key is remote_static. ephemeral_private is
+ * 32 fresh random bytes. Returns 0; -EKEYREJECTED for zero DH, or the error of keys; then
+ * ret_prepared is unchanged. */
+MUST_CHECK int noise_prepare_initiation(struct noise_prepared *ret_prepared,
+	const struct noise_keys *keys, uint32_t peer_id, const uint8_t local_static[KEY_LEN],
+	const uint8_t remote_static[KEY_LEN], const uint8_t ephemeral_private[KEY_LEN]);
+
+/* Create the initiation, and wipe what was prepared. index is our free receiver index. The macs are
+ * left to cookie.h. */
+void noise_create_initiation(struct handshake *handshake, struct noise_prepared *prepared,
+	const uint8_t timestamp[TAI64N_LEN], uint32_t index,
+	struct message_initiation *ret_message);
 
 /* Consume up to NOISE_MIXES_MAX initiations, first step: learn who each claims to be from. */
 void noise_open_initiations(struct noise_initiation *initiations, unsigned num,
@@ -101,11 +131,10 @@ void noise_prove_initiations(
 MUST_CHECK enum drop noise_consume_initiation(
 	struct handshake *handshake, const struct noise_initiation *initiation, uint64_t now_ns);
 
-/* Create the response to the initiation last consumed. Arguments and errors as for
- * noise_create_initiation. */
+/* Create the response to the initiation last consumed. Arguments and errors as above; without a
+ * guess ephemeral_private is filled in now. */
 MUST_CHECK int noise_create_response(struct handshake *handshake, const struct noise_keys *keys,
-	uint32_t peer_id, const uint8_t remote_static[KEY_LEN],
-	const uint8_t ephemeral_private[KEY_LEN], uint32_t index,
+	const struct noise_initiation *initiation, uint32_t index,
 	struct message_response *ret_message);
 
 /* Consume the response to the initiation last created. */

@@ -53,8 +53,7 @@ MUST_CHECK bool xaead_open(uint8_t *dst, const uint8_t *src, size_t len, const v
 	size_t aad_len, const uint8_t nonce[XAEAD_NONCE_LEN], const uint8_t key[KEY_LEN]);
 
 /* The AEADs leave the last key in this thread's context until the next call; wipe it. To be called
- * when a key is destroyed (by each thread that used it) and at the end of a handshake message. It
- * costs as much as two short messages. */
+ * when a key is destroyed, by each thread that used it. It costs as much as two short messages. */
 void aead_forget(void);
 
 #endif

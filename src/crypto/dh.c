@@ -90,15 +90,15 @@ static bool use_vectors(void)
 #endif
 }
 
-void dh_many(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN])
+void dh_many(struct dh_job *jobs, unsigned num)
 {
 	if (!use_vectors()) {
 		for (unsigned i = 0; i < num; i++)
-			jobs[i].ok = dh(jobs[i].shared, private_key, jobs[i].point);
+			jobs[i].ok = dh(jobs[i].shared, jobs[i].private_key, jobs[i].point);
 		return;
 	}
 	for (unsigned i = 0; i < num; i += DH_LANES)
-		dh_ifma(jobs + i, num - i < DH_LANES ? num - i : DH_LANES, private_key);
+		dh_ifma(jobs + i, num - i < DH_LANES ? num - i : DH_LANES);
 	for (unsigned i = 0; i < num; i++)
 		jobs[i].ok = !bytes_are_zero(jobs[i].shared, KEY_LEN);
 	crypto_wipe_stack();

@@ -18,9 +18,10 @@ void dh_public(uint8_t ret_public[KEY_LEN], const uint8_t private_key[KEY_LEN]);
 MUST_CHECK bool dh(uint8_t ret_shared[KEY_LEN], const uint8_t private_key[KEY_LEN],
 	const uint8_t public_key[KEY_LEN]);
 
-/* One of several at once; the point is borrowed. */
+/* One of several at once; key and point are borrowed. */
 struct dh_job {
-	const uint8_t *point; /* KEY_LEN bytes */
+	const uint8_t *private_key; /* KEY_LEN bytes each */
+	const uint8_t *point;
 	uint8_t shared[KEY_LEN];
 	bool ok; /* false: the result is all zero, and shared undefined */
 };
@@ -28,7 +29,8 @@ struct dh_job {
 /* The point whose DH with a private key is the public key. */
 extern const uint8_t dh_base_point[KEY_LEN];
 
-/* DH(private_key, point) of each job, four side by side where the processor can. */
-void dh_many(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN]);
+/* DH(private_key, point) of each job, four side by side where the processor can: up to four take
+ * as long as one. */
+void dh_many(struct dh_job *jobs, unsigned num);
 
 #endif

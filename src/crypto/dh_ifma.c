@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * X25519 for four points with one private key, side by side in vectors of 64-bit words: AVX-512's
+ * X25519 for four private keys and points, side by side in vectors of 64-bit words: AVX-512's
  * 52-bit multiply-add. The Montgomery ladder of RFC 7748, section 5, without a branch or an address
  * that depends on a secret.
  *
@@ -169,20 +169,29 @@ TARGET static inline void swap(struct field *a, struct field *b, vector mask)
 	}
 }
 
-TARGET static struct field ladder(struct field x1, const uint8_t scalar[KEY_LEN])
+/* The bits of every lane's scalar, as masks. */
+TARGET static inline vector mask_of_bits(const uint64_t scalars[KEY_LEN / 8][DH_LANES], unsigned t)
+{
+	vector words = _mm256_loadu_si256((const __m256i *)scalars[t / 64]);
+
+	return _mm256_sub_epi64(constant(0),
+		_mm256_and_si256(_mm256_srli_epi64(words, (int)(t % 64)), constant(1)));
+}
+
+TARGET static struct field ladder(struct field x1, const uint64_t scalars[KEY_LEN / 8][DH_LANES])
 {
 	struct field x2 = {{constant(1)}}, z2 = {{constant(0)}}, x3 = x1, z3 = x2;
-	int64_t swapped = 0;
+	vector swapped = constant(0);
 
 	for (unsigned i = 1; i < LIMBS; i++)
 		x2.limb[i] = z2.limb[i] = z3.limb[i] = constant(0);
 	for (unsigned t = POINT_BITS; t-- > 0;) {
-		int64_t bit = scalar[t / 8] >> t % 8 & 1;
+		vector bits = mask_of_bits(scalars, t);
 		struct field a, aa, b, bb, e, da, cb;
 
-		swap(&x2, &x3, constant(-(swapped ^ bit)));
-		swap(&z2, &z3, constant(-(swapped ^ bit)));
-		swapped = bit;
+		swap(&x2, &x3, _mm256_xor_si256(swapped, bits));
+		swap(&z2, &z3, _mm256_xor_si256(swapped, bits));
+		swapped = bits;
 		a = add(x2, z2);
 		b = subtract(x2, z2);
 		da = multiply(subtract(x3, z3), a);
@@ -195,8 +204,8 @@ TARGET static struct field ladder(struct field x1, const uint8_t scalar[KEY_LEN]
 		x2 = multiply(aa, bb);
 		z2 = multiply(e, add(aa, scale(e, 121665)));
 	}
-	swap(&x2, &x3, constant(-swapped));
-	swap(&z2, &z3, constant(-swapped));
+	swap(&x2, &x3, swapped);
+	swap(&z2, &z3, swapped);
 	return multiply(x2, invert(z2));
 }
 
@@ -247,9 +256,9 @@ bool dh_ifma_is_available(void)
 	       __builtin_cpu_supports("avx512ifma");
 }
 
-TARGET void dh_ifma(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN])
+TARGET void dh_ifma(struct dh_job *jobs, unsigned num)
 {
-	uint64_t lanes[LIMBS][DH_LANES] = {0}, limbs[LIMBS];
+	uint64_t lanes[LIMBS][DH_LANES] = {0}, scalars[KEY_LEN / 8][DH_LANES] = {0}, limbs[LIMBS];
 	uint8_t scalar[KEY_LEN];
 	struct field x;
 
@@ -257,12 +266,14 @@ TARGET void dh_ifma(struct dh_job *jobs, unsigned num, const uint8_t private_key
 		limbs_from_bytes(limbs, jobs[lane].point);
 		for (unsigned i = 0; i < LIMBS; i++)
 			lanes[i][lane] = limbs[i];
+		memcpy(scalar, jobs[lane].private_key, KEY_LEN);
+		dh_clamp(scalar);
+		for (unsigned i = 0; i < KEY_LEN / 8; i++)
+			scalars[i][lane] = load_le64(scalar + 8 * i);
 	}
 	for (unsigned i = 0; i < LIMBS; i++)
 		x.limb[i] = _mm256_loadu_si256((const __m256i *)lanes[i]);
-	memcpy(scalar, private_key, KEY_LEN);
-	dh_clamp(scalar);
-	x = ladder(x, scalar);
+	x = ladder(x, scalars);
 	for (unsigned i = 0; i < LIMBS; i++)
 		_mm256_storeu_si256((__m256i *)lanes[i], x.limb[i]);
 	for (unsigned lane = 0; lane < num; lane++) {
@@ -273,6 +284,7 @@ TARGET void dh_ifma(struct dh_job *jobs, unsigned num, const uint8_t private_key
 	wipe(&x, sizeof(x));
 	wipe(lanes, sizeof(lanes));
 	wipe(limbs, sizeof(limbs));
+	wipe(scalars, sizeof(scalars));
 	wipe(scalar, sizeof(scalar));
 }
 

@@ -29,7 +29,7 @@ void crypto_check(int result);
 /* The vector kernel of dh_many, for up to DH_LANES jobs, whose ok it leaves alone. */
 enum { DH_LANES = 4 };
 bool dh_ifma_is_available(void);
-void dh_ifma(struct dh_job *jobs, unsigned num, const uint8_t private_key[KEY_LEN]);
+void dh_ifma(struct dh_job *jobs, unsigned num);
 
 /* A BLAKE2s under way. */
 enum { BLAKE2S_BLOCK_LEN = 64 };
@@ -41,6 +41,14 @@ struct blake2s {
 };
 extern const uint32_t blake2s_iv[8];
 void blake2s_compress(struct blake2s *s, bool is_last);
+
+/* Poly1305 of the parts, each filled up with zeros to whole blocks. */
+struct bytes {
+	const uint8_t *data;
+	size_t len;
+};
+void poly1305_padded(uint8_t ret_tag[AEAD_TAG_LEN], const struct bytes *parts, unsigned num,
+	const uint8_t one_time_key[KEY_LEN]);
 
 /* Overwrite the stack below the caller's frame, where functions leave their locals. */
 void crypto_wipe_stack(void);

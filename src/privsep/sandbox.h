@@ -43,8 +43,8 @@ struct sandbox {
  * keeps. Ends the process when a step fails that must not. */
 void sandbox_enter(const struct sandbox *sandbox);
 
-/* The part of it that keeps keys from swap, for a process that cannot enter it: lock memory, that of
- * later, too, where it may be locked without bound. */
+/* The part of it that keeps keys from swap, for a process that cannot enter it: lock memory, that
+ * of later, too, where it may be locked without bound. */
 void sandbox_lock_memory(void);
 
 /* Choose whom the roles become, and put it into SANDBOX_ENV_USER for them: the user "adit" if the

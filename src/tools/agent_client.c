@@ -84,7 +84,8 @@ static int ask(struct text *reply, const struct text *request)
 	return r == 0 ? take_code(reply) : r;
 }
 
-static int ask_words(struct text *reply, const char *format, va_list args)
+static int __attribute__((format(printf, 2, 0)))
+ask_words(struct text *reply, const char *format, va_list args)
 {
 	struct text request = {0};
 	char *words;

@@ -12,18 +12,20 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "config/number.h"
 #include "tools/agent_client.h"
 #include "tools/tools.h"
 
 /* Long enough for a hub that is there, short enough for a person. */
 #define ANSWER_NS (5 * SECOND_NS)
 #define AGENT_NS (5 * SECOND_NS)
-enum { LINK_LEN_MAX = 600, LOOK_MS = 20 };
+enum { LINK_LEN_MAX = 600, LOOK_MS = 20, TIMEOUT_MAX_S = 365 * 86400 };
 
 struct join {
 	char link[LINK_LEN_MAX];
 	struct text settings; /* " name=… interface=…" */
 	bool waits;
+	uint64_t timeout_s; /* of waiting; 0: for ever */
 };
 
 /* Whether systemd runs the agent here. */
@@ -62,6 +64,11 @@ static int parse_words(struct join *join, int argc, char *argv[])
 
 		if (strcmp(word, "--wait") == 0) {
 			join->waits = true;
+		} else if (strcmp(word, "--timeout") == 0 && i + 1 < argc) {
+			i++;
+			if (!number_from_text(
+				    argv[i], strlen(argv[i]), TIMEOUT_MAX_S, &join->timeout_s))
+				return USAGE;
 		} else if (strncmp(word, "--", 2) == 0) {
 			const char *value = strchr(word, '=');
 
@@ -104,17 +111,20 @@ static int begin(const struct join *join, struct text *reply)
 /* Look until it is joined, or waits for a person, or there is no answer for too long. */
 static int follow(const struct join *join, const char *network)
 {
-	uint64_t until_ns = clock_boottime_ns() + ANSWER_NS;
+	uint64_t begin_ns = clock_boottime_ns(), until_ns = begin_ns + ANSWER_NS;
+	uint64_t end_ns = join->waits ? UINT64_MAX : until_ns;
 	int code, told = -1;
+
+	if (join->timeout_s != 0)
+		end_ns = begin_ns + join->timeout_s * SECOND_NS;
 
 	for (;;) {
 		struct text reply = {0};
 		bool ends;
 
 		code = agent_ask(&reply, "joined %s", network);
-		ends = code != AGENT_PENDING && code != AGENT_NOT_YET;
-		if (!ends && !join->waits)
-			ends = code == AGENT_PENDING || clock_boottime_ns() > until_ns;
+		ends = (code != AGENT_PENDING && code != AGENT_NOT_YET) ||
+		       (code == AGENT_PENDING && !join->waits) || clock_boottime_ns() > end_ns;
 		/* what goes on is told once, when it is clear that it does */
 		if (ends || (code != told &&
 				    (code == AGENT_PENDING || clock_boottime_ns() > until_ns))) {

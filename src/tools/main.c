@@ -47,7 +47,7 @@ static const struct verb verbs[] = {
 		"read a private key from stdin, write its public key to stdout"},
 	{"join", join_main,
 		"{ <link> | - } [--name <name>] [--interface <interface>] "
-		"[--endpoint <ip>:<port>] [--keepalive <seconds>] [--wait]",
+		"[--endpoint <ip>:<port>] [--keepalive <seconds>] [--wait] [--timeout <seconds>]",
 		"join an overlay network; -: the link comes on stdin"},
 	{"leave", leave_main, "<network>", "leave an overlay network"},
 	{"status", status_main, "[--json]", "show the overlay networks this machine is in"},

@@ -66,23 +66,15 @@ static void mix(void *ctx, enum noise_secret secret, struct noise_mix *mixes, un
 	wipe(&mixing, sizeof(mixing));
 }
 
-static void prepare(void *ctx, enum noise_secret secret, const struct noise_mix *mix)
-{
-	const struct vault_mixing mixing = {.secret = secret, .mixes[0] = *mix};
-
-	(void)ctx;
-	ipc_tell(ENGINE_FD_VAULT, &mixing, sizeof(mixing), "vault");
-}
-
 /* --- the datapath ---------------------------------------------------- */
 
 static void keep_notice(const struct event *event)
 {
 	if (engine.num_notices == engine.cap_notices) {
 		size_t cap = engine.cap_notices ? 2 * engine.cap_notices : 64;
-		struct event *grown = cap <= NOTICES_MAX
-					      ? reallocarray(engine.notices, cap, sizeof(*grown))
-					      : NULL;
+		/* reallocarray would have libc look for its own realloc, now, and stay in memory */
+		struct event *grown =
+			cap <= NOTICES_MAX ? realloc(engine.notices, cap * sizeof(*grown)) : NULL;
 
 		if (!grown)
 			role_fail("too many events", -ENOMEM);
@@ -324,10 +316,17 @@ static noreturn void run(void)
 
 	for (;;) {
 		bool idle = engine.queue_len == 0 && engine.num_notices == 0;
+		bool works_ahead = idle && device_has_work_ahead(engine.device);
+		int num;
 
 		arm_timer();
-		if (poll(fds, ARRAY_SIZE(fds), idle ? -1 : 0) < 0 && errno != EINTR)
+		num = poll(fds, ARRAY_SIZE(fds), idle && !works_ahead ? -1 : 0);
+		if (num < 0 && errno != EINTR)
 			role_fail("poll", -errno);
+		if (num == 0 && works_ahead) {
+			memory_keep();
+			device_work_ahead(engine.device);
+		}
 		if (fds[3].revents) {
 			(void)!read(engine.clock_fd, &expirations, sizeof(expirations));
 			arm_clock_watch();
@@ -347,8 +346,7 @@ static noreturn void run(void)
 
 void engine_main(const char *ifname)
 {
-	const struct device_ops ops = {
-		.emit = emit, .random = get_random, .keys = {.mix = mix, .prepare = prepare}};
+	const struct device_ops ops = {.emit = emit, .random = get_random, .keys = {.mix = mix}};
 
 	(void)ifname;
 	engine.page = status_map(ENGINE_FD_STATUS);

@@ -44,14 +44,13 @@ struct vault_reply {
 };
 static_assert(sizeof(struct vault_reply) == 36, "crosses processes");
 
-/* The same secret, mixed into num chaining keys; the answer is the same with the results in it. Or,
- * without an answer, num is 0 and mixes[0] what will be asked next. */
+/* The same secret, mixed into num chaining keys; the answer is the same with the results in it. */
 struct vault_mixing {
 	uint32_t secret; /* enum noise_secret */
-	uint32_t num;	 /* 0 to NOISE_MIXES_MAX */
+	uint32_t num;	 /* up to NOISE_MIXES_MAX */
 	struct noise_mix mixes[NOISE_MIXES_MAX];
 };
-static_assert(sizeof(struct vault_mixing) == 1128, "crosses processes");
+static_assert(sizeof(struct vault_mixing) == 1384, "crosses processes");
 
 enum request_type {
 	REQUEST_SYNC = 1,

@@ -40,7 +40,8 @@ static const int engine_calls[] = {SCMP_SYS(timerfd_settime)};
  * packets.
  */
 static const int datapath_calls[] = {SCMP_SYS(writev), SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg),
-	SCMP_SYS(close), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(getrusage)};
+	SCMP_SYS(close), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(getrusage),
+	SCMP_SYS(sched_yield)};
 static const struct sandbox_exception datapath_exceptions[] = {{SCMP_SYS(ioctl), 1, TUNSETQUEUE}};
 
 const struct role tunnel_roles[ROLE_NUM] = {

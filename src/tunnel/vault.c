@@ -68,14 +68,15 @@ static void serve_monitor(struct keyring *keyring)
 
 static bool mixing_is_valid(const struct vault_mixing *mixing)
 {
-	if (mixing->secret < NOISE_DH || mixing->secret > NOISE_DH_PSK ||
-		mixing->num > NOISE_MIXES_MAX)
+	if (mixing->secret < NOISE_DH || mixing->secret > NOISE_ANSWER ||
+		mixing->num > NOISE_MIXES_MAX ||
+		(mixing->secret == NOISE_ANSWER && mixing->num != NOISE_ANSWER_MIXES))
 		return false;
-	for (unsigned i = 1; i < mixing->num; i++) {
+	for (unsigned i = 0; i < mixing->num; i++) {
 		if (mixing->mixes[i].peer_id >= MAX_PEERS)
 			return false;
 	}
-	return mixing->mixes[0].peer_id < MAX_PEERS;
+	return true;
 }
 
 static void serve_engine(struct keyring *keyring)
@@ -87,10 +88,6 @@ static void serve_engine(struct keyring *keyring)
 	if (!mixing_is_valid(&mixing))
 		role_fail("bad request", -EPROTO);
 	memory_keep();
-	if (mixing.num == 0) {
-		keyring_prepare(keyring, mixing.secret, &mixing.mixes[0]);
-		return;
-	}
 	keyring_mix(keyring, mixing.secret, mixing.mixes, mixing.num);
 	answer(VAULT_FD_ENGINE, &mixing, sizeof(mixing), "engine");
 }

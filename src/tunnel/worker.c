@@ -8,6 +8,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -18,6 +19,7 @@
 
 #include "base/clock.h"
 #include "net/tun.h"
+#include "tunnel/courtesy.h"
 #include "tunnel/moderation.h"
 
 enum {
@@ -61,6 +63,7 @@ struct worker {
 	_Atomic bool is_engaged;  /* the lane is its own; set by the first, cleared by itself */
 	_Atomic bool is_recalled; /* it has to give it back */
 
+	struct courtesy courtesy;
 	struct moderation moderation;
 	unsigned turn_packets; /* of the turn under way */
 
@@ -99,6 +102,16 @@ static void send_datagrams(void *ctx, struct batch *datagrams)
 		status_drop(workers.page, DROP_SEND_FAILED, failed);
 }
 
+static void offer_core(struct courtesy *courtesy)
+{
+	uint64_t now_ns = clock_boottime_ns();
+
+	if (!courtesy_is_due(courtesy, now_ns))
+		return;
+	(void)sched_yield();
+	courtesy_judge(courtesy, now_ns, clock_boottime_ns());
+}
+
 static void deliver_packets(void *ctx, struct batch *packets)
 {
 	struct worker *w = ctx;
@@ -110,6 +123,8 @@ static void deliver_packets(void *ctx, struct batch *packets)
 		_exit(ROLE_INTERFACE_GONE);
 	if (failed)
 		status_drop(workers.page, DROP_DELIVER_FAILED, failed);
+	if (courtesy_is_burst(packets))
+		offer_core(&w->courtesy);
 }
 
 /* Both return whether there may be more: an empty queue is not asked again before the next wait. */

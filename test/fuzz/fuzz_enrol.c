@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static struct keyring *keyring;
-static struct noise_keys keys = {.mix = keyring_mix, .prepare = keyring_prepare};
+static struct noise_keys keys = {.mix = keyring_mix};
 static uint8_t hub_key[KEY_LEN], node_private[KEY_LEN], node_key[KEY_LEN];
 
 static void require(bool condition)

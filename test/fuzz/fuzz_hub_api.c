@@ -14,7 +14,6 @@
 #include "overlay/hub/changes.h"
 #include "overlay/hub/enrol.h"
 #include "overlay/hub/router.h"
-#include "privsep/role.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,14 +23,6 @@ enum { ADMIN_UID = 1234, STRANGER_UID = 1235, KEY_MEMBER = 1, KEY_PEER, KEY_PEND
 static struct hub hub;
 static char folder[64];
 static unsigned runs;
-
-/* There are no other processes here, and no role. */
-void role_fail(const char *what, int error)
-{
-	(void)what;
-	(void)error;
-	abort();
-}
 
 static void check(bool holds)
 {

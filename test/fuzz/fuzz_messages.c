@@ -131,7 +131,7 @@ static void node_init(struct node *node, uint8_t secret)
 	struct device_ops device_ops = {.emit = on_control,
 		.random = random_bytes,
 		.ctx = node,
-		.keys = {keyring_mix, keyring_prepare, NULL}};
+		.keys = {keyring_mix, NULL}};
 	const uint8_t private_key[KEY_LEN] = {0, secret};
 
 	node->page = calloc(1, sizeof(struct status_page));

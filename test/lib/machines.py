@@ -5,12 +5,14 @@ A machine runs the hub or an agent with nothing but defaults, so that a test doe
 would: `adit join LINK`, `adit-hub node revoke robots robot2`.
 """
 
+import http.client
 import json
 import re
+import socket
 from pathlib import Path
 
-from hosts import REPO, Host, pids_in, wait_until
-from processes import Role
+from hosts import REPO, Host, wait_until
+from processes import Role, children
 from tunnels import adit_command
 
 HUB = REPO / "build" / "adit-hub"
@@ -27,6 +29,36 @@ mount -t tmpfs lib /var/lib
 echo {READY}
 exec sleep infinity
 """
+
+
+class ApiError(AssertionError):
+    """The hub refused."""
+
+    def __init__(self, request, status, text):
+        super().__init__(f"{request}: {status} {text}")
+        self.status, self.text = status, text
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """The admin API of the hub on a machine, one connection for all requests."""
+
+    def __init__(self, machine):
+        super().__init__("hub", timeout=30)
+        self.path = f"/proc/{machine.holder.pid}/root/run/adit/hub.sock"
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+    def ask(self, method, path, body=None):
+        self.request(method, path, json.dumps(body) if body is not None else None,
+                     {"Content-Type": "application/json"})
+        answer = self.getresponse()
+        text = answer.read()
+        if answer.status >= 300:
+            raise ApiError(f"{method} {path}", answer.status, text.decode())
+        return json.loads(text) if text else {}
 
 
 class Machine(Host):
@@ -60,10 +92,14 @@ class Hub(Machine):
         return self.run(HUB, "status", check=False).code == 0
 
     def server(self):
-        """The process that has the database."""
-        (pid,) = [pid for pid in pids_in(self.namespace)
-                  if Path(f"/proc/{pid}/comm").read_text() == "adit-server\n"]
-        return Role(pid)
+        """The process that has the database; None: it is being started."""
+        for pid in children(self.process.pid):
+            try:
+                if Path(f"/proc/{pid}/comm").read_text() == "adit-server\n":
+                    return Role(pid)
+            except FileNotFoundError:
+                pass  # it has died since
+        return None
 
     def adit_hub(self, *words, **settings):
         return self.run(HUB, *words, **settings)

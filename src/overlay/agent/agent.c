@@ -21,7 +21,10 @@
 #include "crypto/hash.h"
 #include "overlay/agent/settings_file.h"
 #include "overlay/agent/state.h"
+#include "privsep/memory.h"
 
+#define QUIET_NS (2 * SECOND_NS)
+#define REST_NS (10 * SECOND_NS)
 enum { TIMERS_MAX = AGENT_NETWORKS_MAX + 16, SETTINGS_FILE_MAX = 16 * 1024 };
 
 /* A file of settings, read as root, to be understood afterwards. */
@@ -172,14 +175,15 @@ int agent_add(struct agent *a, const struct member_settings *settings)
 {
 	struct member_settings completed = *settings;
 	struct network *network;
+	int r;
 
 	if (a->num_networks == AGENT_NETWORKS_MAX)
 		return -ENOSPC;
 	complete(&completed);
-	network = network_new(a, &completed);
+	r = network_new(a, &completed, &network);
 	wipe(&completed, sizeof(completed));
-	if (!network)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	a->networks[a->num_networks++] = network;
 	network_start(network, clock_boottime_ns());
 	return 0;
@@ -286,6 +290,20 @@ static void watch(void)
 		"launcher", -EIO);
 }
 
+/* When nothing has happened for a while, and nothing is to come soon, code is given back. */
+static void turn(void)
+{
+	uint64_t now_ns = clock_boottime_ns(), next_ns = loop_next_timer(agent.loop);
+	bool may_rest = !agent.rests && (next_ns == 0 || next_ns > now_ns + REST_NS);
+
+	if (loop_run_once(agent.loop, may_rest ? now_ns + QUIET_NS : 0)) {
+		agent.rests = false;
+	} else if (may_rest) {
+		memory_rest();
+		agent.rests = true;
+	}
+}
+
 void agent_main(const char *subject)
 {
 	const char *state_dir = getenv(AGENT_ENV_STATE), *config_dir = getenv(AGENT_ENV_CONFIG);
@@ -313,7 +331,7 @@ void agent_main(const char *subject)
 	add_configured(&files);
 	add_joined();
 	while (!agent.ends) {
-		loop_run_once(agent.loop, 0);
+		turn();
 		remove_left();
 	}
 	for (unsigned i = 0; i < agent.num_networks; i++)

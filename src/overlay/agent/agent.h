@@ -43,13 +43,14 @@ struct agent {
 	char hostname[NODE_NAME_MAX + 1];
 	struct network *networks[AGENT_NETWORKS_MAX];
 	unsigned num_networks;
-	bool ends;
+	bool ends, rests;
 };
 
 noreturn void agent_main(const char *subject);
 
 /* network.c: one network. Its name and member are there to be read; the rest is its own. */
-struct network *network_new(struct agent *agent, const struct member_settings *settings);
+MUST_CHECK int network_new(
+	struct agent *agent, const struct member_settings *settings, struct network **ret_network);
 /* Read back what is kept of it, and begin. */
 void network_start(struct network *network, uint64_t now_ns);
 /* End it; what is outside (tunnel, filter) goes on. Takes NULL. */

@@ -155,7 +155,8 @@ static int wait_ms(const struct loop *loop, uint64_t until_ns)
 	return next_ns < MAX_WAIT_MS ? (int)next_ns : MAX_WAIT_MS;
 }
 
-static void run_timers(struct loop *loop)
+/* Returns whether any was due. */
+static bool run_timers(struct loop *loop)
 {
 	uint64_t now_ns = clock_boottime_ns(), due_ns;
 	uint32_t id;
@@ -163,13 +164,21 @@ static void run_timers(struct loop *loop)
 	for (int i = 0; i < MAX_TIMERS_A_TURN; i++) {
 		due_ns = deadlines_next(loop->deadlines, &id);
 		if (due_ns == 0 || due_ns > now_ns)
-			return;
+			return i > 0;
 		deadlines_set(loop->deadlines, id, 0);
 		loop->timers[id].due(loop->timers[id].ctx, now_ns);
 	}
+	return true;
 }
 
-void loop_run_once(struct loop *loop, uint64_t until_ns)
+uint64_t loop_next_timer(const struct loop *loop)
+{
+	uint32_t id;
+
+	return deadlines_next(loop->deadlines, &id);
+}
+
+bool loop_run_once(struct loop *loop, uint64_t until_ns)
 {
 	struct epoll_event events[MAX_EVENTS];
 	int num = epoll_wait(loop->epoll_fd, events, MAX_EVENTS, wait_ms(loop, until_ns));
@@ -180,5 +189,5 @@ void loop_run_once(struct loop *loop, uint64_t until_ns)
 		if (watch->ready && watch->generation == events[i].data.u64 >> 32)
 			watch->ready(watch->ctx, events[i].events);
 	}
-	run_timers(loop);
+	return run_timers(loop) || num > 0;
 }

@@ -29,7 +29,11 @@ void loop_remove_timer(struct loop *loop, int id);
 /* Call due once at deadline_ns (CLOCK_BOOTTIME) or soon after; 0: not. */
 void loop_set_timer(struct loop *loop, int id, uint64_t deadline_ns);
 
-/* Wait for something to do, at most until_ns (0: for ever), and do it. */
-void loop_run_once(struct loop *loop, uint64_t until_ns);
+/* When the next timer is due; 0: none is set. */
+uint64_t loop_next_timer(const struct loop *loop);
+
+/* Wait for something to do, at most until_ns (0: for ever), and do it. Returns whether there was
+ * something. */
+bool loop_run_once(struct loop *loop, uint64_t until_ns);
 
 #endif

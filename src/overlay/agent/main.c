@@ -111,12 +111,15 @@ static int parse_options(int argc, char *argv[], struct options *ret_options)
 static int make_state_dir(const char *path)
 {
 	const char *user = getenv(SANDBOX_ENV_USER);
+	struct stat status;
 	unsigned uid, gid;
 
 	if (!user || sscanf(user, "%u:%u", &uid, &gid) != 2)
 		return -EINVAL;
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
+	if (lstat(path, &status) == 0 && status.st_uid == uid) /* a disk may be read-only */
+		return 0;
 	return lchown(path, uid, gid) < 0 ? -errno : 0;
 }
 

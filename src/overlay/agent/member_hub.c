@@ -207,6 +207,11 @@ static void describe_answer(
 		snprintf(ret_text, size, "%s", error);
 	else
 		snprintf(ret_text, size, "the hub answered %d", status);
+	/* for terminals and JSON, and cut anywhere */
+	for (char *c = ret_text; *c; c++) {
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	}
 }
 
 /* Whether this answer says that we are no active member; then we act on it. */
@@ -350,22 +355,37 @@ static bool is_asked(const struct member *m, const struct prefix *address)
 	return false;
 }
 
-void member_wanted(struct member *m, uint64_t now_ns, const struct prefix *address)
+void member_ask_for(struct member *m, const struct prefix *address)
 {
 	struct member_request request = {.kind = REQUEST_CONNECT, .address = *address};
 	char text[PREFIX_TEXT_LEN], body[sizeof(text) + 32];
 
+	news_address_to_text(text, address);
+	snprintf(body, sizeof(body), "{\"address\": \"%s\"}", text);
+	/* If it cannot be asked now, the tunnel gives up by itself, and the next packet asks. */
+	(void)member_request(m, &request, "POST", "/v1/connect", body);
+}
+
+void member_wanted(struct member *m, uint64_t now_ns, const struct prefix *address)
+{
 	if (m->state != MEMBER_ACTIVE || !m->is_up || is_asked(m, address))
 		return;
 	if (!member_owns_address(m, address) || was_refused(m, now_ns, address)) {
 		m->ops->refuse(m->ctx, address);
 		return;
 	}
-	news_address_to_text(text, address);
-	snprintf(body, sizeof(body), "{\"address\": \"%s\"}", text);
-	/* If it cannot be asked now, the tunnel gives up by itself, and the next packet asks. */
-	(void)member_request(m, &request, "POST", "/v1/connect", body);
+	member_ask_for(m, address);
 	member_reschedule(m);
+}
+
+static void remove_peer_at(struct member *m, uint64_t now_ns, const struct prefix *address)
+{
+	for (unsigned i = 0; i < m->num_peers; i++) {
+		if (is_same_address(&m->peers[i].news.addresses[0], address)) {
+			member_remove_peer(m, now_ns, m->peers[i].news.id);
+			return;
+		}
+	}
 }
 
 static void take_connect(struct member *m, uint64_t now_ns, const struct member_request *request,
@@ -374,6 +394,7 @@ static void take_connect(struct member *m, uint64_t now_ns, const struct member_
 	struct news_peer peer;
 
 	if (status == 404 || status == 409) {
+		remove_peer_at(m, now_ns, &request->address);
 		refuse(m, now_ns, &request->address);
 		return;
 	}

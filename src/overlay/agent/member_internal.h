@@ -133,6 +133,8 @@ void member_hub_close(struct member *member);
 void member_hub_tick(struct member *member, uint64_t now_ns);
 int member_request(struct member *member, const struct member_request *request, const char *method,
 	const char *path, const char *body);
+/* Ask the hub for the peer at an address. */
+void member_ask_for(struct member *member, const struct prefix *address);
 /* Forget what was asked; who waits is told so. */
 void member_drop_requests(struct member *member);
 

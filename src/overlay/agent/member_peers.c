@@ -14,7 +14,6 @@
 #define ROTATE_FOR_NS (60 * SECOND_NS)
 #define LOOK_NS (60 * SECOND_NS)
 #define IDLE_NS (900 * SECOND_NS)
-#define SESSION_S 180 /* REJECT_AFTER_TIME */
 
 struct member_peer *member_find_peer(struct member *m, int64_t id)
 {
@@ -65,16 +64,17 @@ void member_forget_peers(struct member *m)
 
 /* --- what the tunnel is told ------------------------------------------ */
 
-/* endpoint NULL: as the tunnel has it. */
-static int describe(
-	struct config *config, const struct news_peer *news, const struct endpoint *endpoint)
+/* endpoint NULL: as the tunnel has it. Addresses are replaced only if it may have others: between
+ * taking them away and giving them back, what the peer sends is dropped. */
+static int describe(struct config *config, const struct news_peer *news,
+	const struct endpoint *endpoint, bool replaces)
 {
 	struct config_peer *peer = config_add_peer(config);
 	int r = peer ? 0 : -ENOMEM;
 
 	if (r < 0)
 		return r;
-	peer->flags = CONFIG_PEER_REPLACE_ALLOWED_IPS;
+	peer->flags = replaces ? CONFIG_PEER_REPLACE_ALLOWED_IPS : 0;
 	memcpy(peer->public_key, news->public_key, KEY_LEN);
 	if (endpoint)
 		peer->endpoint = *endpoint;
@@ -98,7 +98,7 @@ int member_describe_peers(struct member *m, struct config *config)
 	for (unsigned i = 0; i < m->num_peers && r == 0; i++) {
 		r = member_set_filter(m, &m->peers[i]);
 		if (r == 0)
-			r = describe(config, &m->peers[i].news, best_endpoint(&m->peers[i]));
+			r = describe(config, &m->peers[i].news, best_endpoint(&m->peers[i]), true);
 	}
 	return r;
 }
@@ -121,10 +121,10 @@ static int add_knock(struct config *config, const struct news_peer *news)
 }
 
 static void tell_tunnel(struct member *m, uint64_t now_ns, const struct news_peer *news,
-	const struct endpoint *endpoint, bool knocks)
+	const struct endpoint *endpoint, bool replaces, bool knocks)
 {
 	struct config config = {0};
-	int r = describe(&config, news, endpoint);
+	int r = describe(&config, news, endpoint, replaces);
 
 	if (r == 0 && knocks && endpoint)
 		r = add_knock(&config, news);
@@ -157,7 +157,7 @@ static void look_soon(struct member *m, uint64_t at_ns)
 
 static void rotate(struct member *m, struct member_peer *peer, uint64_t now_ns)
 {
-	if (peer->news.num_endpoints < 2)
+	if (peer->news.num_endpoints == 0)
 		return;
 	peer->rotate_until_ns = now_ns + ROTATE_FOR_NS;
 	look_soon(m, now_ns + ROTATE_NS);
@@ -179,6 +179,12 @@ static bool has_candidate(const struct news_peer *news, const struct endpoint *e
 			return true;
 	}
 	return false;
+}
+
+static bool has_same_addresses(const struct news_peer *a, const struct news_peer *b)
+{
+	return a->num_addresses == b->num_addresses &&
+	       memcmp(a->addresses, b->addresses, a->num_addresses * sizeof(*a->addresses)) == 0;
 }
 
 /* Only what is in our network can be reached through a peer of it. */
@@ -216,13 +222,14 @@ static void add_peer(struct member *m, uint64_t now_ns, struct news_peer *news, 
 	}
 	rotate(m, peer, now_ns);
 	look_soon(m, now_ns + LOOK_NS);
-	tell_tunnel(m, now_ns, &peer->news, best_endpoint(peer), begins_session);
+	tell_tunnel(m, now_ns, &peer->news, best_endpoint(peer), true, begins_session);
 }
 
 static void change_peer(
 	struct member *m, struct member_peer *peer, uint64_t now_ns, struct news_peer *news)
 {
 	const struct endpoint *endpoint = NULL;
+	bool has_moved = !has_same_addresses(&peer->news, news);
 
 	replace_news(peer, news);
 	peer->heard_ns = (int64_t)now_ns;
@@ -236,7 +243,7 @@ static void change_peer(
 	if (member_set_filter(m, peer) < 0)
 		member_remove_peer(m, now_ns, peer->news.id);
 	else
-		tell_tunnel(m, now_ns, &peer->news, endpoint, true);
+		tell_tunnel(m, now_ns, &peer->news, endpoint, has_moved, true);
 }
 
 void member_put_peer(struct member *m, uint64_t now_ns, struct news_peer *news, bool begins_session)
@@ -250,10 +257,15 @@ void member_put_peer(struct member *m, uint64_t now_ns, struct news_peer *news, 
 			m->settings.link.network, news->name);
 		return;
 	}
+	/* a key is one node's, and a node has one key */
 	if (peer && memcmp(peer->news.public_key, news->public_key, KEY_LEN) != 0) {
 		member_remove_peer(m, now_ns, news->id);
 		peer = NULL;
 	}
+	if (!peer && find_by_key(m, news->public_key))
+		member_remove_peer(m, now_ns, find_by_key(m, news->public_key)->news.id);
+	if (!m->is_up) /* it did not take that */
+		return;
 	if (peer)
 		change_peer(m, peer, now_ns, news);
 	else
@@ -328,7 +340,7 @@ static void try_next_endpoint(struct member *m, struct member_peer *peer, uint64
 {
 	peer->candidate = (uint8_t)((peer->candidate + 1) % peer->news.num_endpoints);
 	peer->endpoint = peer->news.endpoints[peer->candidate];
-	tell_tunnel(m, now_ns, &peer->news, &peer->endpoint, false);
+	tell_tunnel(m, now_ns, &peer->news, &peer->endpoint, false, false);
 }
 
 static void forget_idle(struct member *m, uint64_t now_ns, int64_t id)
@@ -341,30 +353,40 @@ static void forget_idle(struct member *m, uint64_t now_ns, int64_t id)
 	(void)member_request(m, &request, "POST", "/v1/forget", body);
 }
 
-/* Packets go out and none come back, for longer than a session can live. */
-static bool is_unanswered(const struct member *m, const struct member_peer *peer,
-	uint64_t tx_before, uint64_t rx_before)
+/* The other side may have forgotten us, or be where we do not look: the hub knows. */
+static void ask_again(struct member *m, uint64_t now_ns, struct member_peer *peer)
 {
-	return peer->tx_bytes != tx_before && peer->rx_bytes == rx_before &&
-	       m->ops->wall_s(m->ctx) - peer->handshake_s > SESSION_S;
+	rotate(m, peer, now_ns);
+	member_ask_for(m, &peer->news.addresses[0]);
+}
+
+struct traffic {
+	int64_t id;
+	uint64_t rx_bytes, tx_bytes;
+};
+
+/* Packets went out since the last look and none came back, which a live peer never lets happen for
+ * ten seconds. */
+static bool is_unanswered(const struct member_peer *peer, const struct traffic *before)
+{
+	return peer->news.id == before->id && peer->tx_bytes != before->tx_bytes &&
+	       peer->rx_bytes == before->rx_bytes;
 }
 
 static void look_at_all(struct member *m, uint64_t now_ns)
 {
-	struct {
-		uint64_t rx, tx;
-	} *before = calloc(m->num_peers, sizeof(*before));
+	struct traffic *before = calloc(m->num_peers, sizeof(*before));
 	unsigned num = m->num_peers;
 
-	for (unsigned i = 0; i < num && before; i++) {
-		before[i].rx = m->peers[i].rx_bytes;
-		before[i].tx = m->peers[i].tx_bytes;
-	}
+	for (unsigned i = 0; i < num && before; i++)
+		before[i] = (struct traffic){
+			m->peers[i].news.id, m->peers[i].rx_bytes, m->peers[i].tx_bytes};
 	member_look(m, now_ns);
 	for (unsigned i = 0; i < num && before; i++) {
-		if (m->peers[i].rotate_until_ns == 0 &&
-			is_unanswered(m, &m->peers[i], before[i].tx, before[i].rx))
-			rotate(m, &m->peers[i], now_ns);
+		struct member_peer *peer = &m->peers[i];
+
+		if (peer->rotate_until_ns <= now_ns && is_unanswered(peer, &before[i]))
+			ask_again(m, now_ns, peer);
 	}
 	free(before);
 }

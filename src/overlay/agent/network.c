@@ -604,12 +604,14 @@ static int load_key(struct network *n)
 	return 0;
 }
 
-struct network *network_new(struct agent *agent, const struct member_settings *settings)
+int network_new(
+	struct agent *agent, const struct member_settings *settings, struct network **ret_network)
 {
 	struct network *n = calloc(1, sizeof(*n));
+	int r;
 
 	if (!n)
-		return NULL;
+		return -ENOMEM;
 	*n = (struct network){.agent = agent,
 		.door_fds = {-1, -1},
 		.uapi_fd = -1,
@@ -619,12 +621,16 @@ struct network *network_new(struct agent *agent, const struct member_settings *s
 	memcpy(n->name, settings->link.network, sizeof(n->name));
 	memcpy(n->ifname, settings->ifname, sizeof(n->ifname));
 	memcpy(n->host, settings->link.host, sizeof(n->host));
-	if (n->timer >= 0 && load_key(n) == 0)
+	r = n->timer < 0 ? n->timer : load_key(n);
+	if (r == 0) {
 		n->member = member_new(settings, n->private_key, &ops, n);
-	if (n->member)
-		return n;
-	network_free(n);
-	return NULL;
+		r = n->member ? 0 : -ENOMEM;
+	}
+	if (r < 0)
+		network_free(n);
+	else
+		*ret_network = n;
+	return r;
 }
 
 static void load(struct network *n, uint64_t now_ns)
@@ -639,15 +645,30 @@ static void load(struct network *n, uint64_t now_ns)
 	json_decref(json);
 }
 
+/* What is on disk need not be written again. */
+static void load_settings(struct network *n)
+{
+	json_t *json;
+
+	if (member_settings(n->member)->is_configured ||
+		state_read(n->agent->state_fd, n->name, STATE_JOIN, &json) < 0)
+		return;
+	if (member_settings_load(&n->saved, json) < 0)
+		n->saved = (struct member_settings){0};
+	json_decref(json);
+}
+
 void network_start(struct network *n, uint64_t now_ns)
 {
 	int r = save_key(n);
+
+	load_settings(n);
 
 	/* before the join key is used: a node that forgot its own key needs another */
 	if (r == 0)
 		r = save_settings(n);
 	if (r < 0)
-		log_error("%s: the private key cannot be saved: %s", n->name, strerror(-r));
+		log_error("%s: its key and settings cannot be saved: %s", n->name, strerror(-r));
 	load(n, now_ns);
 	member_start(n->member, now_ns);
 }

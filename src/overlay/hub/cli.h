@@ -104,6 +104,7 @@ void cli_print_field(const char *name, const char *format, ...)
 /* Texts in static buffers, four of which are good at a time. */
 const char *cli_time(int64_t time_s); /* local, to the minute; "never" for 0 */
 const char *cli_date_field(const json_t *object, const char *key);
+const char *cli_period(int64_t seconds);  /* "7d", as cli_duration() reads it */
 const char *cli_list(const json_t *list); /* of texts: "a, b"; "-" if empty */
 
 const char *cli_text(const json_t *object, const char *key); /* "" when there is none */

@@ -8,16 +8,13 @@
 
 static void print_network(const json_t *network)
 {
-	long long ttl_s = cli_integer(network, "node_ttl");
-
 	cli_print_field("name", "%s", cli_text(network, "name"));
 	cli_print_field("prefixes", "%s", cli_list(json_object_get(network, "prefixes")));
 	cli_print_field("hub", "%s", cli_list(json_object_get(network, "hub_addresses")));
 	cli_print_field("nodes", "%lld", cli_integer(network, "nodes"));
 	cli_print_field("default", "%s", cli_text(network, "default"));
 	cli_print_field("approve", "%s", cli_flag(network, "approve") ? "every node" : "no");
-	if (ttl_s != 0)
-		cli_print_field("node-ttl", "%lld h", ttl_s / 3600);
+	cli_print_field("node-ttl", "%s", cli_period(cli_integer(network, "node_ttl")));
 	cli_print_field("created", "%s", cli_date_field(network, "created"));
 }
 

@@ -69,6 +69,24 @@ const char *cli_date_field(const json_t *object, const char *key)
 	return cli_time(cli_integer(object, key));
 }
 
+const char *cli_period(int64_t seconds)
+{
+	static const struct {
+		int64_t seconds;
+		char unit;
+	} units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+	char *text = next_buffer();
+	size_t i = 0;
+
+	if (seconds == 0)
+		return "never";
+	while (seconds % units[i].seconds != 0)
+		i++;
+	snprintf(
+		text, BUFFER_LEN, "%lld%c", (long long)(seconds / units[i].seconds), units[i].unit);
+	return text;
+}
+
 const char *cli_list(const json_t *list)
 {
 	char *text = next_buffer();

@@ -18,6 +18,7 @@
 
 enum {
 	CONNECTIONS_MAX = 16384,
+	ADMIN_CONNECTIONS_MAX = 256,
 	NODE_CONNECTIONS_MAX = 16, /* from one address */
 	CONNECTION_MEMORY = 6144,  /* bytes, for a request's head and an answer's */
 	IDLE_TIMEOUT_S = 60,
@@ -247,7 +248,8 @@ int http_new(struct hub *hub, int listen_fd, bool admin, struct http **ret_http)
 	http->is_admin = admin;
 	http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME, 0,
 		NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)(admin ? ADMIN_CONNECTIONS_MAX : CONNECTIONS_MAX),
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)(admin ? 0 : NODE_CONNECTIONS_MAX),
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,

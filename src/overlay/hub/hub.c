@@ -60,6 +60,19 @@ int hub_remove_addresses(const struct hub *hub, const struct network *network)
 
 /* --- opening --------------------------------------------------------- */
 
+static int set_up_tunnel(struct hub *hub)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < hub->directory.num_realms; i++)
+		r = hub_add_addresses(hub, &hub->directory.realms[i]->network);
+	if (r == 0)
+		r = tunnel_sync(&hub->tunnel, &hub->directory);
+	if (r != 0)
+		log_error("the tunnel cannot be set up: %s", strerror(-r));
+	return r;
+}
+
 /* Whoever may join names himself: he shall not get what the policy gives to a name. */
 static bool name_is_reserved(void *ctx, int64_t network_id, const char *name)
 {
@@ -79,14 +92,14 @@ int hub_open(struct hub *hub, const char *database)
 	if (getrandom(hash_key, sizeof(hash_key), 0) != (ssize_t)sizeof(hash_key))
 		return -EIO;
 	r = store_open(database, &hub->store);
+	if (r == 0) {
+		store_reserve_names(hub->store, name_is_reserved, hub);
+		r = directory_load(&hub->directory, hub->store, hash_key);
+	}
 	if (r != 0)
-		return r;
-	store_reserve_names(hub->store, name_is_reserved, hub);
-	r = directory_load(&hub->directory, hub->store, hash_key);
-	for (size_t i = 0; r == 0 && i < hub->directory.num_realms; i++)
-		r = hub_add_addresses(hub, &hub->directory.realms[i]->network);
-	if (r == 0)
-		r = tunnel_sync(&hub->tunnel, &hub->directory);
+		log_error("%s", r == -ENOMEM ? "out of memory" : store_error(hub->store));
+	else
+		r = set_up_tunnel(hub);
 	if (r != 0)
 		hub_close(hub);
 	return r;
@@ -175,7 +188,7 @@ static void note_seen_nodes(struct hub *hub, int64_t now_s)
 uint64_t hub_expire(struct hub *hub, uint64_t now_ns)
 {
 	int64_t now_s = hub_now_s();
-	uint64_t leave_ns, resume_ns, next_ns = now_ns + SECOND_NS;
+	uint64_t leave_ns, next_ns = now_ns + SECOND_NS;
 
 	/* or it was put back */
 	if (hub->expire_s <= now_s || hub->expire_s > now_s + EXPIRE_EVERY_S)
@@ -183,8 +196,5 @@ uint64_t hub_expire(struct hub *hub, uint64_t now_ns)
 	note_seen_nodes(hub, now_s);
 	(void)streams_expire(hub->streams, now_ns);
 	leave_ns = tunnel_expire(&hub->tunnel, now_ns);
-	resume_ns = rendezvous_expire(&hub->rendezvous, now_ns);
-	if (resume_ns != 0 && resume_ns < next_ns)
-		next_ns = resume_ns;
 	return leave_ns != 0 && leave_ns < next_ns ? leave_ns : next_ns;
 }

@@ -36,7 +36,8 @@ struct hub {
 };
 
 /* Open the store and load what is in it. hub's setup, ifname, descriptors (tunnel.uapi_fd too) and
- * streams are the caller's to fill in before. Returns 0 or a negative errno. */
+ * streams are the caller's to fill in before. Returns 0, or a negative errno after a message in the
+ * log. */
 MUST_CHECK int hub_open(struct hub *hub, const char *database);
 void hub_close(struct hub *hub);
 

@@ -13,16 +13,17 @@
 
 /* An answer that waits; its memory is its owner's. All zero: it does not. */
 struct rendezvous {
-	struct rendezvous *next, **prev;
+	struct rendezvous_list *list; /* NULL: it does not wait */
+	struct rendezvous *next, *prev;
 	int64_t caller, peer; /* ids of nodes */
 	uint64_t until_ns;
 	void (*resume)(void *ctx); /* it does not wait any more */
 	void *ctx;
 };
 
-/* Those that wait; all zero: nobody does. */
+/* Those that wait, the longest first; all zero: nobody does. */
 struct rendezvous_list {
-	struct rendezvous *first;
+	struct rendezvous *first, *last;
 };
 
 /* Wait, with caller, peer, resume and ctx filled in. */
@@ -37,7 +38,8 @@ bool rendezvous_is_awaited(const struct rendezvous_list *list, int64_t caller, i
 /* A peer says that it is ready for a caller. */
 void rendezvous_ready(struct rendezvous_list *list, int64_t caller, int64_t peer);
 
-/* Resume those whose time is up; UINT64_MAX: all. Returns when to call again, 0: nobody waits. */
+/* Resume those whose time is up; UINT64_MAX: all. Returns when to call again, 0: nobody waits.
+ * Costs nothing but for those it resumes. */
 uint64_t rendezvous_expire(struct rendezvous_list *list, uint64_t now_ns);
 
 #endif

@@ -34,7 +34,7 @@ struct request {
 	const char *body;
 	size_t body_len;
 	/* What the router makes of it. */
-	char actor[96];		      /* for the audit trail */
+	char actor[64];		      /* for the audit trail */
 	enum role_of_admin role;      /* in realm, or of the hub */
 	struct realm *realm;	      /* the network of the path, or the caller's */
 	struct member *node;	      /* the node of the path */

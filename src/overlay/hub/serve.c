@@ -3,12 +3,10 @@
  * The hub as a process: one loop over the APIs, the streams, the door and time.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,12 +21,12 @@
 enum { BACKLOG = 4096, EVENTS = 256, DESCRIPTORS = 65536 };
 
 /* What an event is about: the upper half of its data. */
-enum tag { TAG_STREAM, TAG_API, TAG_ADMIN, TAG_DOOR, TAG_SIGNAL };
+enum tag { TAG_STREAM, TAG_API, TAG_ADMIN, TAG_DOOR, TAG_LAUNCHER };
 
 struct server {
 	struct hub hub;
 	struct http *api, *admin;
-	int epoll_fd, signal_fd;
+	int epoll_fd;
 };
 
 static struct server server; /* one a process */
@@ -66,45 +64,27 @@ static void raise_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int open_signals(void)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	return must_errno(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd");
-}
-
 static void start(const char *subject)
 {
 	struct hub *hub = &server.hub;
-
-	int r;
 
 	raise_limit();
 	snprintf(hub->ifname, sizeof(hub->ifname), "%s", subject);
 	hub->launcher_fd = HUB_FD_LAUNCHER;
 	hub->tunnel.uapi_fd = HUB_FD_UAPI;
 	must(ipc_receive(HUB_FD_LAUNCHER, &hub->setup, sizeof(hub->setup)), "launcher");
-	server.signal_fd = open_signals();
 	/* All nodes may come back at once. */
 	must_errno(listen(HUB_FD_API, BACKLOG), "listen");
 	hub_enter_sandbox();
 	server.epoll_fd = must_errno(epoll_create1(EPOLL_CLOEXEC), "epoll");
 	must(streams_new(server.epoll_fd, TAG_STREAM, &hub->streams), "streams");
-	r = hub_open(hub, HUB_DATABASE);
-	if (r != 0) {
-		log_error("%s", store_error(NULL));
-		role_fail("cannot begin", r);
-	}
+	must(hub_open(hub, HUB_DATABASE), "cannot begin");
 	must(http_new(hub, HUB_FD_API, false, &server.api), "node API");
 	must(http_new(hub, HUB_FD_ADMIN, true, &server.admin), "admin API");
 	watch(http_fd(server.api), TAG_API);
 	watch(http_fd(server.admin), TAG_ADMIN);
 	watch(HUB_FD_DOOR, TAG_DOOR);
-	watch(server.signal_fd, TAG_SIGNAL);
+	watch(HUB_FD_LAUNCHER, TAG_LAUNCHER);
 	must(launch_ready(HUB_FD_LAUNCHER), "launcher");
 }
 
@@ -133,7 +113,7 @@ static void dispatch(const struct epoll_event *event, uint64_t now_ns)
 	case TAG_DOOR:
 		enrol_serve(&server.hub, HUB_FD_DOOR);
 		break;
-	case TAG_SIGNAL:
+	case TAG_LAUNCHER: /* it answers when it is asked; else it says only that we are to end */
 		stop();
 	}
 }
@@ -155,12 +135,15 @@ void hub_main(const char *subject)
 
 	start(subject);
 	for (;;) {
-		uint64_t now_ns = clock_boottime_ns();
+		uint64_t now_ns = clock_boottime_ns(), resume_ns;
 		int num;
 
 		if (now_ns >= next_ns)
 			next_ns = hub_expire(&server.hub, now_ns);
-		num = epoll_wait(server.epoll_fd, events, EVENTS, timeout_ms(next_ns, now_ns));
+		resume_ns = rendezvous_expire(&server.hub.rendezvous, now_ns);
+		if (resume_ns == 0 || resume_ns > next_ns)
+			resume_ns = next_ns;
+		num = epoll_wait(server.epoll_fd, events, EVENTS, timeout_ms(resume_ns, now_ns));
 		now_ns = clock_boottime_ns();
 		for (int i = 0; i < num; i++)
 			dispatch(&events[i], now_ns);

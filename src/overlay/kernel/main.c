@@ -189,8 +189,8 @@ static void enter_sandbox(void)
 		SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(accept4), SCMP_SYS(sendto),
 		SCMP_SYS(recvfrom), SCMP_SYS(close), SCMP_SYS(writev), SCMP_SYS(getpid),
 		SCMP_SYS(fcntl), SCMP_SYS(openat), SCMP_SYS(newfstatat), SCMP_SYS(fstat),
-		SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(uname), SCMP_SYS(lseek), SCMP_SYS(select),
-		SCMP_SYS(pselect6)};
+		SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(uname), SCMP_SYS(lseek),
+		SCMP_SYS(select), SCMP_SYS(pselect6)};
 	static const struct sandbox_exception exceptions[] = {
 		{SCMP_SYS(ioctl), 1, 0x8933}}; /* SIOCGIFINDEX */
 

@@ -308,7 +308,7 @@ void node_start(struct node *node)
 	const struct device_ops device_ops = {.emit = emit_control,
 		.random = random_bytes,
 		.ctx = node,
-		.keys = {keyring_mix, keyring_prepare, node->keyring = keyring_new()}};
+		.keys = {keyring_mix, node->keyring = keyring_new()}};
 	const struct transport_ops transport_ops = {.send = send_datagrams,
 		.deliver = deliver,
 		.emit = emit_event,

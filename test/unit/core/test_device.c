@@ -262,6 +262,107 @@ static void test_futile_messages_are_counted(void **state)
 	}
 }
 
+static const uint8_t psk[KEY_LEN] = {'p', 's', 'k'}; /* the pair's */
+
+static void work_ahead(struct node *node)
+{
+	while (device_has_work_ahead(node->device))
+		device_work_ahead(node->device);
+}
+
+/* What is done ahead is not asked of the long-term keys again, and serves once. */
+static void test_initiation_prepared(void **state)
+{
+	(void)state;
+	work_ahead(a);
+	work_ahead(b);
+	keyring_remove_peer(a->keyring, a->peer_id);
+	pair->hold = true;
+	node_send(a, 1);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 1);
+	(void)pair_take();
+	pair_advance(6 * SECOND_NS); /* the long-term keys are needed, and are not there */
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 1);
+	assert_int_equal(keyring_add_peer(a->keyring, a->peer_id, b->public_key), 0);
+	assert_int_equal(keyring_set_psk(a->keyring, a->peer_id, psk), 0);
+	pair->hold = false;
+	pair_advance(6 * SECOND_NS);
+	node_send(a, 2);
+	assert_delivered(b, 2);
+	assert_int_equal(a->sent[MESSAGE_INITIATION], 2);
+	assert_session();
+}
+
+/* What was prepared goes with the session, the keys and the peer it was for. */
+static void test_prepared_is_forgotten(void **state)
+{
+	static const uint8_t new_key[KEY_LEN] = {16};
+
+	(void)state;
+	work_ahead(a);
+	work_ahead(b);
+	pair_handshake(); /* b's is of no use now */
+	node_send(b, 1);
+	assert_session();
+	device_remove_peer(b->device, b->peer_id);
+	device_forget_sessions(a->device);
+	work_ahead(a); /* with the old key */
+	node_set_private_key(a, new_key);
+	work_ahead(a);
+	work_ahead(b);
+	keyring_remove_peer(b->keyring, b->peer_id);
+	assert_int_equal(keyring_add_peer(b->keyring, b->peer_id, a->public_key), 0);
+	assert_int_equal(keyring_set_psk(b->keyring, b->peer_id, psk), 0);
+	assert_int_equal(device_add_peer(b->device, b->peer_id, a->public_key), 0);
+	assert_false(device_has_work_ahead(a->device));
+	for (uint32_t id = 100; id < 150; id++) { /* more than it works for */
+		const uint8_t other[KEY_LEN] = {(uint8_t)id};
+
+		assert_int_equal(device_add_peer(a->device, id, other), 0);
+	}
+	work_ahead(a);
+	assert_true(device_has_work_ahead(b->device));
+	node_set_up(b, false);
+	assert_false(device_has_work_ahead(b->device));
+	node_set_up(b, true);
+	node_send(a, 2);
+	assert_delivered(b, 2);
+	device_forget_sessions(a->device);
+	work_ahead(b);
+	pair_advance(REKEY_TIMEOUT_NS);
+	node_event(b, EVENT_WANT_HANDSHAKE);
+	pair_run();
+	assert_session();
+}
+
+/* One initiation alone is answered with a guess at its sender: right, wrong, or of nobody. */
+static void test_guessed_sender(void **state)
+{
+	static const uint8_t other[KEY_LEN] = {8};
+
+	(void)state;
+	assert_int_equal(device_add_peer(b->device, 0, other), 0); /* the first guess */
+	assert_int_equal(keyring_add_peer(b->keyring, 0, other), 0);
+	pair_handshake();
+	for (uint32_t i = 0; i < 6; i++) {
+		if (i == 2) /* known to the device, and not to the long-term keys */
+			keyring_remove_peer(b->keyring, 0);
+		if (i == 3)
+			device_remove_peer(b->device, 0);
+		if (i == 4)
+			node_set_psk(a, other);
+		if (i == 4)
+			node_set_psk(b, other);
+		pair_advance(REKEY_TIMEOUT_NS);
+		device_forget_sessions(a->device);
+		a->address.port++; /* another guess, now and then */
+		node_send(a, i);
+		assert_delivered(b, i);
+	}
+	assert_int_equal(b->sent[MESSAGE_RESPONSE], 6);
+	assert_no_drops();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +380,9 @@ int main(void)
 		pair_test(test_low_order_peers_stay_silent),
 		pair_test(test_peers_of_device),
 		pair_test(test_futile_messages_are_counted),
+		pair_test(test_initiation_prepared),
+		pair_test(test_prepared_is_forgotten),
+		pair_test(test_guessed_sender),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

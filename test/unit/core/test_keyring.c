@@ -50,6 +50,7 @@ static struct noise_mix question(uint32_t peer_id, const uint8_t point[KEY_LEN])
 
 	memcpy(mix.point, point, KEY_LEN);
 	memset(mix.ck, 0x55, HASH_LEN);
+	memset(mix.ephemeral, 0x33, KEY_LEN);
 	return mix;
 }
 
@@ -80,7 +81,7 @@ static void test_errors(void **state)
 
 	(void)state;
 	assert_error(keyring, NOISE_DH, 0, base, -ENOKEY);
-	assert_error(keyring, NOISE_DH_PSK, 0, base, -ENOKEY);
+	assert_error(keyring, NOISE_EE_SE_PSK, 0, base, -ENOKEY);
 	assert_error(keyring, NOISE_STATIC, 3, base, -ENOKEY);
 	assert_error(keyring, NOISE_PSK, 3, base, -ENOENT);
 	assert_int_equal(keyring_set_psk(keyring, 3, base), -ENOENT);
@@ -91,9 +92,9 @@ static void test_errors(void **state)
 	assert_int_equal(ask(keyring, NOISE_STATIC, 3, base).error, 0);
 	assert_error(keyring, NOISE_STATIC, 4, base, -ENOENT);
 	assert_error(keyring, NOISE_STATIC, MAX_PEERS, base, -ENOENT);
-	assert_error(keyring, NOISE_DH_PSK, 4, base, -ENOENT);
+	assert_error(keyring, NOISE_EE_SE_PSK, 4, base, -ENOENT);
 	assert_error(keyring, NOISE_DH, 3, zeros, -EKEYREJECTED);
-	assert_error(keyring, NOISE_DH_PSK, 3, zeros, -EKEYREJECTED);
+	assert_error(keyring, NOISE_EE_SE_PSK, 3, zeros, -EKEYREJECTED);
 	assert_error(keyring, (enum noise_secret)0, 3, base, -EPROTO);
 	assert_int_equal(keyring_add_peer(keyring, 3, zeros), 0); /* replaced */
 	assert_error(keyring, NOISE_STATIC, 3, base, -EKEYREJECTED);
@@ -119,7 +120,8 @@ static void test_both_ends_agree(void **state)
 	static const uint8_t private_keys[3][KEY_LEN] = {{8}, {16}, {24}};
 	struct keyring *rings[2] = {keyring_new(), keyring_new()};
 	uint8_t public_keys[2][KEY_LEN], psk[KEY_LEN];
-	struct noise_mix mixes[2], dh_psk;
+	struct noise_mix mixes[2], together;
+	struct dh_job job;
 
 	(void)state;
 	for (uint32_t i = 0; i < 2; i++)
@@ -150,11 +152,16 @@ static void test_both_ends_agree(void **state)
 	assert_int_equal(keyring_set_psk(rings[1], 1, private_keys[0]), 0);
 	mixes[1] = ask(rings[1], NOISE_PSK, 1, zeros);
 	assert_agree(&mixes[0], &mixes[1], true);
-	/* both at once are one after the other */
-	dh_psk = ask(rings[0], NOISE_DH_PSK, 0, public_keys[1]);
-	mixes[0] = ask(rings[0], NOISE_DH, 0, public_keys[1]);
+	/* several secrets at once are one after the other */
+	together = ask(rings[0], NOISE_EE_SE_PSK, 0, public_keys[1]);
+	mixes[0] = question(0, public_keys[1]);
+	job.private_key = mixes[0].ephemeral;
+	job.point = public_keys[1];
+	dh_many(&job, 1);
+	kdf(mixes[0].ck, NULL, NULL, mixes[0].ck, job.shared, KEY_LEN);
+	keyring_mix(rings[0], NOISE_DH, &mixes[0], 1);
 	keyring_mix(rings[0], NOISE_PSK, &mixes[0], 1);
-	assert_agree(&dh_psk, &mixes[0], true);
+	assert_agree(&together, &mixes[0], true);
 	keyring_free(rings[0]);
 	keyring_free(rings[1]);
 }
@@ -177,7 +184,7 @@ static void test_several(void **state)
 		}
 	}
 	(void)ask(rings[0], NOISE_STATIC, 2, zeros);
-	for (enum noise_secret secret = NOISE_DH; secret <= NOISE_DH_PSK; secret++) {
+	for (enum noise_secret secret = NOISE_DH; secret <= NOISE_EE_SE_PSK; secret++) {
 		struct noise_mix mixes[NOISE_MIXES_MAX];
 
 		for (uint32_t i = 0; i < NOISE_MIXES_MAX; i++)
@@ -193,37 +200,49 @@ static void test_several(void **state)
 	keyring_free(rings[1]);
 }
 
-/* What was prepared, with whatever point and key, changes no answer. */
-static void test_prepared(void **state)
+/* All that an answer needs is what its parts are, one after the other, up to the first that fails.
+ */
+static void test_answer(void **state)
 {
-	static const uint8_t private_keys[2][KEY_LEN] = {{8}, {16}};
-	static const uint8_t points[3][KEY_LEN] = {{9}, {2}, {0}};
-	struct keyring *prepared = keyring_new(), *plain = keyring_new();
-	uint8_t public_key[KEY_LEN];
+	static const uint8_t private_key[KEY_LEN] = {8}, points[3][KEY_LEN] = {{9}, {2}, {0}};
+	struct keyring *keyring = keyring_new();
+	uint8_t public_key[KEY_LEN], ephemeral_public[KEY_LEN];
 
 	(void)state;
-	for (unsigned i = 0; i < 3 * 3 * 2 * 4; i++) {
-		const uint8_t *point = points[i % 3], *expected = points[i / 3 % 3];
-		const enum noise_secret secret = NOISE_DH + i / 18 % 4;
-		const struct noise_mix early = question(i % 3, point);
-		struct noise_mix got, wanted;
+	for (unsigned i = 0; i < 2 * 4 * 3; i++) {
+		const bool has_key = i / 12;
+		const uint32_t peer_id = i / 3 % 4; /* the fourth is not there */
+		struct noise_mix mixes[NOISE_ANSWER_MIXES] = {question(peer_id, points[i % 3])};
+		struct noise_mix expected = mixes[0];
+		struct dh_job jobs[] = {{.private_key = expected.ephemeral, .point = points[i % 3]},
+			{.private_key = expected.ephemeral, .point = points[peer_id % 3]}};
 
-		keyring_set_private_key(prepared, private_keys[0], public_key);
-		keyring_set_private_key(plain, private_keys[i / 9 % 2], public_key);
+		keyring_set_private_key(keyring, has_key ? private_key : zeros, public_key);
 		for (uint32_t id = 0; id < 3; id++) {
-			assert_int_equal(keyring_add_peer(prepared, id, points[id]), 0);
-			assert_int_equal(keyring_add_peer(plain, id, points[id]), 0);
+			assert_int_equal(keyring_add_peer(keyring, id, points[id]), 0);
+			assert_int_equal(keyring_set_psk(keyring, id, points[id]), 0);
 		}
-		keyring_prepare(prepared, NOISE_STATIC, &early);
-		keyring_prepare(prepared, NOISE_DH_PSK, &early);
-		if (i / 9 % 2)
-			keyring_set_private_key(prepared, private_keys[1], public_key);
-		got = ask(prepared, secret, i / 3 % 3, expected);
-		wanted = ask(plain, secret, i / 3 % 3, expected);
-		assert_memory_equal(&got, &wanted, sizeof(got));
+		dh_public(ephemeral_public, expected.ephemeral);
+		dh_many(jobs, 2);
+		keyring_mix(keyring, NOISE_ANSWER, mixes, NOISE_ANSWER_MIXES);
+		keyring_mix(keyring, NOISE_DH, &expected, 1);
+		assert_int_equal(expected.error, !has_key     ? -ENOKEY
+						 : i % 3 == 2 ? -EKEYREJECTED
+							      : 0);
+		assert_memory_equal(&mixes[ANSWER_DH], &expected, sizeof(expected));
+		if (expected.error == 0)
+			keyring_mix(keyring, NOISE_STATIC, &expected, 1);
+		assert_memory_equal(&mixes[ANSWER_STATIC], &expected, sizeof(expected));
+		if (expected.error == 0) {
+			memcpy(expected.ephemeral, ephemeral_public, KEY_LEN);
+			kdf(expected.ck, NULL, NULL, expected.ck, ephemeral_public, KEY_LEN);
+			for (unsigned n = 0; n < 2; n++)
+				kdf(expected.ck, NULL, NULL, expected.ck, jobs[n].shared, KEY_LEN);
+			keyring_mix(keyring, NOISE_PSK, &expected, 1);
+		}
+		assert_memory_equal(&mixes[ANSWER_RESPONSE], &expected, sizeof(expected));
 	}
-	keyring_free(prepared);
-	keyring_free(plain);
+	keyring_free(keyring);
 }
 
 int main(void)
@@ -233,7 +252,7 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_both_ends_agree),
 		cmocka_unit_test(test_several),
-		cmocka_unit_test(test_prepared),
+		cmocka_unit_test(test_answer),
 	};
 
 	return cmocka_run_group_tests(tests, crypto_setup, NULL);

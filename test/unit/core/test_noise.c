@@ -17,14 +17,27 @@
 #include "low_order.h"
 #include "transcript.h"
 
-enum { PEER = 1, INDEX_I = 0x11223344, INDEX_R = 0x55667788 };
+enum { PEER = 1, OTHER, NOBODY, INDEX_I = 0x11223344, INDEX_R = 0x55667788 };
 
 struct side {
 	struct keyring *keyring;
 	struct noise_keys keys;
 	uint8_t public_key[KEY_LEN], remote[KEY_LEN];
 	struct handshake handshake;
+	struct noise_initiation seen; /* last */
+	bool guesses;
+	uint32_t guess;
+	unsigned num_asked; /* how often the long-term keys were, since the last initiation */
 };
+
+static void count_and_mix(
+	void *ctx, enum noise_secret secret, struct noise_mix *mixes, unsigned num)
+{
+	struct side *side = ctx;
+
+	side->num_asked++;
+	keyring_mix(side->keyring, secret, mixes, num);
+}
 
 static int crypto_setup(void **state)
 {
@@ -36,7 +49,7 @@ static void side_init(struct side *side, const uint8_t private_key[KEY_LEN],
 	const uint8_t remote_private[KEY_LEN])
 {
 	*side = (struct side){.keyring = keyring_new()};
-	side->keys = (struct noise_keys){keyring_mix, keyring_prepare, side->keyring};
+	side->keys = (struct noise_keys){count_and_mix, side};
 	keyring_set_private_key(side->keyring, remote_private, side->remote);
 	keyring_set_private_key(side->keyring, private_key, side->public_key);
 	assert_int_equal(keyring_add_peer(side->keyring, PEER, side->remote), 0);
@@ -63,36 +76,40 @@ static void clamped(uint8_t ret_private[KEY_LEN], const uint8_t private_key[KEY_
 
 static void create_initiation(struct side *i, struct message_initiation *ret_message)
 {
+	static const struct noise_prepared wiped;
+	struct noise_prepared prepared;
 	uint8_t ephemeral[KEY_LEN];
 
 	clamped(ephemeral, initiator_ephemeral);
-	assert_int_equal(noise_create_initiation(&i->handshake, &i->keys, PEER, i->public_key,
-				 i->remote, ephemeral, timestamp, INDEX_I, ret_message),
+	assert_int_equal(noise_prepare_initiation(
+				 &prepared, &i->keys, PEER, i->public_key, i->remote, ephemeral),
 		0);
+	noise_create_initiation(&i->handshake, &prepared, timestamp, INDEX_I, ret_message);
+	assert_memory_equal(&prepared, &wiped, sizeof(wiped));
 }
 
 static enum drop consume_initiation(
 	struct side *r, const struct message_initiation *message, uint64_t now_ns)
 {
-	struct noise_initiation initiation_seen = {.message = message, .peer_id = PEER};
+	struct noise_initiation *seen = &r->seen;
 
-	noise_open_initiations(&initiation_seen, 1, &r->keys, r->public_key);
-	if (initiation_seen.drop == DROP_NONE)
-		assert_memory_equal(initiation_seen.remote_static, r->remote, KEY_LEN);
-	noise_prove_initiations(&initiation_seen, 1, &r->keys);
-	if (initiation_seen.drop != DROP_NONE)
-		return initiation_seen.drop;
-	return noise_consume_initiation(&r->handshake, &initiation_seen, now_ns);
+	*seen = (struct noise_initiation){
+		.message = message, .peer_id = PEER, .has_guess = r->guesses, .guess = r->guess};
+	clamped(seen->ephemeral_private, responder_ephemeral);
+	r->num_asked = 0;
+	noise_open_initiations(seen, 1, &r->keys, r->public_key);
+	if (seen->drop == DROP_NONE)
+		assert_memory_equal(seen->remote_static, r->remote, KEY_LEN);
+	noise_prove_initiations(seen, 1, &r->keys);
+	if (seen->drop != DROP_NONE)
+		return seen->drop;
+	return noise_consume_initiation(&r->handshake, seen, now_ns);
 }
 
 static void create_response(struct side *r, struct message_response *ret_message)
 {
-	uint8_t ephemeral[KEY_LEN];
-
-	clamped(ephemeral, responder_ephemeral);
-	assert_int_equal(noise_create_response(&r->handshake, &r->keys, PEER, r->remote, ephemeral,
-				 INDEX_R, ret_message),
-		0);
+	assert_int_equal(
+		noise_create_response(&r->handshake, &r->keys, &r->seen, INDEX_R, ret_message), 0);
 }
 
 static void check_data(const uint8_t key[KEY_LEN], uint32_t index, const uint8_t *expected)
@@ -105,8 +122,14 @@ static void check_data(const uint8_t key[KEY_LEN], uint32_t index, const uint8_t
 	assert_memory_equal(data, expected, sizeof(data));
 }
 
+/* What goes over the wire is the same whatever the responder guesses; a right guess asks once. */
 static void test_known_transcript(void **state)
 {
+	static const struct {
+		bool guesses;
+		uint32_t guess;
+		unsigned num_asked;
+	} rows[] = {{false, PEER, 3}, {true, PEER, 1}, {true, OTHER, 3}, {true, NOBODY, 3}};
 	struct side i, r;
 	struct message_initiation initiation_made;
 	struct message_response response_made;
@@ -114,24 +137,31 @@ static void test_known_transcript(void **state)
 	uint8_t keys[4][KEY_LEN];
 
 	(void)state;
-	sides_init(&i, &r);
-	create_initiation(&i, &initiation_made);
-	cookie_add_macs(&no_cookie, i.remote, &initiation_made, sizeof(initiation_made), 0);
-	assert_memory_equal(&initiation_made, initiation, sizeof(initiation));
-	assert_int_equal(consume_initiation(&r, &initiation_made, 1), DROP_NONE);
-	assert_memory_equal(r.handshake.latest_timestamp, timestamp, TAI64N_LEN);
-	create_response(&r, &response_made);
-	cookie_add_macs(&no_cookie, r.remote, &response_made, sizeof(response_made), 0);
-	assert_memory_equal(&response_made, response, sizeof(response));
-	assert_int_equal(
-		noise_consume_response(&i.handshake, &response_made, &i.keys, PEER), DROP_NONE);
-	assert_true(noise_begin_session(&i.handshake, keys[0], keys[1]));
-	assert_false(noise_begin_session(&r.handshake, keys[2], keys[3]));
-	assert_memory_equal(keys[0], keys[3], KEY_LEN);
-	assert_memory_equal(keys[1], keys[2], KEY_LEN);
-	check_data(keys[0], INDEX_R, data_to_responder);
-	check_data(keys[2], INDEX_I, data_to_initiator);
-	sides_free(&i, &r);
+	for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
+		sides_init(&i, &r);
+		assert_int_equal(keyring_add_peer(r.keyring, OTHER, dh_base_point), 0);
+		r.guesses = rows[n].guesses;
+		r.guess = rows[n].guess;
+		create_initiation(&i, &initiation_made);
+		cookie_add_macs(&no_cookie, i.remote, &initiation_made, sizeof(initiation_made), 0);
+		assert_memory_equal(&initiation_made, initiation, sizeof(initiation));
+		assert_int_equal(consume_initiation(&r, &initiation_made, 1), DROP_NONE);
+		assert_memory_equal(r.handshake.latest_timestamp, timestamp, TAI64N_LEN);
+		create_response(&r, &response_made);
+		assert_int_equal(r.num_asked, rows[n].num_asked);
+		cookie_add_macs(&no_cookie, r.remote, &response_made, sizeof(response_made), 0);
+		assert_memory_equal(&response_made, response, sizeof(response));
+		assert_int_equal(
+			noise_consume_response(&i.handshake, &response_made, &i.keys, PEER),
+			DROP_NONE);
+		assert_true(noise_begin_session(&i.handshake, keys[0], keys[1]));
+		assert_false(noise_begin_session(&r.handshake, keys[2], keys[3]));
+		assert_memory_equal(keys[0], keys[3], KEY_LEN);
+		assert_memory_equal(keys[1], keys[2], KEY_LEN);
+		check_data(keys[0], INDEX_R, data_to_responder);
+		check_data(keys[2], INDEX_I, data_to_initiator);
+		sides_free(&i, &r);
+	}
 }
 
 /* Nothing secret stays in a handshake slot once the session has begun. */
@@ -157,15 +187,16 @@ static void test_session_wipes_handshake(void **state)
 }
 
 /* A refused message leaves the handshake as it was. */
-static void test_refusal_changes_nothing(void **state)
+static void check_refusal_changes_nothing(bool guesses)
 {
 	struct side i, r;
 	struct message_initiation initiation_made;
 	struct message_response response_made;
 	struct handshake before;
 
-	(void)state;
 	sides_init(&i, &r);
+	r.guesses = guesses;
+	r.guess = PEER;
 	create_initiation(&i, &initiation_made);
 	before = r.handshake;
 	initiation_made.encrypted_timestamp[3] ^= 1;
@@ -186,6 +217,13 @@ static void test_refusal_changes_nothing(void **state)
 	assert_int_equal(
 		noise_consume_response(&i.handshake, &response_made, &i.keys, PEER), DROP_NONE);
 	sides_free(&i, &r);
+}
+
+static void test_refusal_changes_nothing(void **state)
+{
+	(void)state;
+	check_refusal_changes_nothing(false);
+	check_refusal_changes_nothing(true);
 }
 
 static void test_response_needs_created_initiation(void **state)
@@ -216,32 +254,33 @@ static void test_response_needs_created_initiation(void **state)
 static void test_low_order_peer_gets_no_initiation(void **state)
 {
 	struct side i, r;
-	struct message_initiation message;
 	uint8_t ephemeral[KEY_LEN];
 
 	(void)state;
 	sides_init(&i, &r);
 	clamped(ephemeral, initiator_ephemeral);
 	for (size_t n = 0; n < ARRAY_SIZE(low_order); n++) {
-		const struct handshake before = i.handshake;
+		const struct noise_prepared before = {.key = {1}};
+		struct noise_prepared prepared = before;
 
 		assert_int_equal(keyring_add_peer(i.keyring, PEER, low_order[n]), 0);
-		assert_int_equal(noise_create_initiation(&i.handshake, &i.keys, PEER, i.public_key,
-					 low_order[n], ephemeral, timestamp, INDEX_I, &message),
+		assert_int_equal(noise_prepare_initiation(&prepared, &i.keys, PEER, i.public_key,
+					 low_order[n], ephemeral),
 			-EKEYREJECTED);
-		assert_memory_equal(&i.handshake, &before, sizeof(before));
+		assert_memory_equal(&prepared, &before, sizeof(before));
 	}
 	sides_free(&i, &r);
 }
 
-static void test_low_order_ephemeral_is_refused(void **state)
+static void check_low_order_ephemeral_is_refused(bool guesses)
 {
 	struct side i, r;
 	struct message_initiation initiation_made;
 	struct message_response response_made;
 
-	(void)state;
 	sides_init(&i, &r);
+	r.guesses = guesses;
+	r.guess = PEER;
 	create_initiation(&i, &initiation_made);
 	assert_int_equal(consume_initiation(&r, &initiation_made, 1), DROP_NONE);
 	create_response(&r, &response_made);
@@ -257,8 +296,15 @@ static void test_low_order_ephemeral_is_refused(void **state)
 	sides_free(&i, &r);
 }
 
+static void test_low_order_ephemeral_is_refused(void **state)
+{
+	(void)state;
+	check_low_order_ephemeral_is_refused(false);
+	check_low_order_ephemeral_is_refused(true);
+}
+
 /* Both sides of a psk of zeros, which the responder does not ask the vault about. */
-static void test_without_psk(void **state)
+static void check_without_psk(bool guesses)
 {
 	static const uint8_t zeros[KEY_LEN];
 	struct side i, r;
@@ -266,8 +312,9 @@ static void test_without_psk(void **state)
 	struct message_response response_made;
 	uint8_t keys[4][KEY_LEN];
 
-	(void)state;
 	sides_init(&i, &r);
+	r.guesses = guesses;
+	r.guess = PEER;
 	for (unsigned other = 0; other < 2; other++) {
 		assert_int_equal(keyring_set_psk(r.keyring, PEER, zeros), 0);
 		assert_int_equal(keyring_set_psk(i.keyring, PEER, other ? psk : zeros), 0);
@@ -293,6 +340,13 @@ static void test_without_psk(void **state)
 	assert_memory_equal(keys[0], keys[3], KEY_LEN);
 	assert_memory_equal(keys[1], keys[2], KEY_LEN);
 	sides_free(&i, &r);
+}
+
+static void test_without_psk(void **state)
+{
+	(void)state;
+	check_without_psk(false);
+	check_without_psk(true);
 }
 
 /* Every mix of good and bad ones in a row: each fares as it would alone. */

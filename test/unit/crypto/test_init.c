@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "crypto/aead.h"
+#include "crypto/aead_short.h"
 #include "crypto/dh.h"
 #include "crypto/hash.h"
 #include "sample.h"
@@ -45,12 +46,13 @@ static bool use_everything(void)
 {
 	uint8_t a[KEY_LEN] = {1}, b[KEY_LEN], c[KEY_LEN], buf[100 + AEAD_TAG_LEN] = {0};
 	const uint8_t zeros[KEY_LEN] = {0}, nonce[XAEAD_NONCE_LEN] = {2};
-	struct dh_job jobs[] = {{.point = dh_base_point}, {.point = zeros}};
+	struct dh_job jobs[] = {
+		{.private_key = a, .point = dh_base_point}, {.private_key = a, .point = zeros}};
 	bool ok;
 
 	dh_clamp(a);
 	dh_public(b, a);
-	dh_many(jobs, ARRAY_SIZE(jobs), a);
+	dh_many(jobs, ARRAY_SIZE(jobs));
 	ok = dh(c, a, b) && !dh(c, a, zeros) && jobs[0].ok && !jobs[1].ok;
 	hash(a, b, sizeof(b), c, sizeof(c));
 	mac(buf, a, sizeof(a), b, sizeof(b), c, sizeof(c));
@@ -62,6 +64,9 @@ static bool use_everything(void)
 	ok = ok && xaead_open(buf, buf, sizeof(buf), a, sizeof(a), nonce, b) &&
 	     !xaead_open(buf, buf, sizeof(buf), a, sizeof(a), nonce, b) &&
 	     !aead_open(buf, buf, sizeof(buf), a, sizeof(a), 1, b);
+	aead_short_seal(buf, buf, 100, a, sizeof(a), b);
+	ok = ok && aead_short_open(buf, buf, sizeof(buf), a, sizeof(a), b) &&
+	     !aead_short_open(buf, buf, sizeof(buf), a, sizeof(a), b);
 	aead_forget();
 	return ok;
 }

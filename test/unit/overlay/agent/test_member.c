@@ -339,6 +339,31 @@ static void test_rotation(void **state)
 	assert_int_equal(world_find_peer(&w, 9)->endpoint.port, 5);
 }
 
+/* Packets go out and none come back: the hub is asked again, and may say that it is over. */
+static void test_unanswered(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	world_join(&w);
+	connect_to(9, "\"192.168.1.9:5000\"");
+	world_find_peer(&w, 9)->last_handshake_s = 1780000000;
+	world_find_peer(&w, 9)->rx_bytes = world_find_peer(&w, 9)->tx_bytes = 100;
+	world_pass(&w, 2 * MINUTE_NS);
+	world_say(&w, "");
+	before = w.num_requests;
+	world_find_peer(&w, 9)->rx_bytes += 100;
+	world_find_peer(&w, 9)->tx_bytes += 100;
+	world_pass(&w, 2 * MINUTE_NS);
+	assert_int_equal(w.num_requests, before);
+	world_find_peer(&w, 9)->tx_bytes += 100;
+	world_pass(&w, 2 * MINUTE_NS);
+	assert_int_equal(w.num_requests, before + 1);
+	assert_string_equal(world_last_request(&w)->body, "{\"address\": \"100.64.0.9\"}");
+	world_reply(&w, 404, "{}");
+	assert_null(world_find_peer(&w, 9));
+}
+
 static void restart(void)
 {
 	json_t *json = member_save(w.member, w.now_ns);
@@ -539,6 +564,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_idle, start, stop),
 		cmocka_unit_test_setup_teardown(test_nothing_wakes_up_without_peers, start, stop),
 		cmocka_unit_test_setup_teardown(test_rotation, start, stop),
+		cmocka_unit_test_setup_teardown(test_unanswered, start, stop),
 		cmocka_unit_test_setup_teardown(test_reboot_without_hub, start, stop),
 		cmocka_unit_test_setup_teardown(test_disk_full, start, stop),
 		cmocka_unit_test_setup_teardown(test_interface_taken, start, stop),

@@ -234,6 +234,18 @@ static void test_nodes_tell_of_each_other(void **state)
 	leave(&world);
 }
 
+static void test_the_longest_name_leaves(void **state)
+{
+	struct fixture *f = *state;
+	char name[NODE_NAME_MAX + 1] = {0};
+	struct member *member;
+
+	add_network(f, "lab");
+	memset(name, 'x', NODE_NAME_MAX);
+	member = add_node(f, "lab", name, 1, true, "");
+	assert_int_equal(ask_as_node(f, member, "POST", "/v1/leave", NULL, NULL), 204);
+}
+
 /* What is allowed in one direction only makes a peer, with what it may send. */
 static void test_accept_is_what_the_peer_may_send(void **state)
 {
@@ -523,6 +535,7 @@ int main(void)
 		TEST(test_a_policy_that_is_too_long),
 		TEST(test_changes_reach_those_concerned),
 		TEST(test_nodes_tell_of_each_other),
+		TEST(test_the_longest_name_leaves),
 		TEST(test_accept_is_what_the_peer_may_send),
 		TEST(test_newer_stream_ends_the_older),
 		TEST(test_slow_reader_is_sent_away),

@@ -229,6 +229,45 @@ static void test_stream_goes_on(void **state)
 	assert_null(anna->stream);
 }
 
+/* Who asks for a peer that listens is answered when that says that it is ready, or has taken too
+ * long. */
+static void test_answer_waits_for_the_peer(void **state)
+{
+	static const char listen_text[] = "GET /v1/stream HTTP/1.1\r\nHost: h\r\n\r\n";
+	static const char connect_text[] = "POST /v1/connect HTTP/1.1\r\nHost: h\r\n"
+					   "Content-Length: 15\r\n\r\n{\"name\": \"bob\"}";
+	struct site *site = *state;
+	const struct member *anna = add_node(&site->f, "lab", "anna", 1, true, "");
+	struct member *bob = add_node(&site->f, "lab", "bob", 2, true, "");
+	int to_bob = dial(site, bob->node.host), to_anna = dial(site, anna->node.host);
+	char body[32];
+
+	assert_non_null(strstr(
+		exchange(site, to_bob, listen_text, strlen(listen_text), "}}\n"), "\"hello\""));
+	for (unsigned times = 0; times < 2; times++) {
+		assert_string_equal(
+			exchange(site, to_anna, connect_text, strlen(connect_text), "}}"), "");
+		assert_non_null(strstr(exchange(site, to_bob, "", 0, "}}\n"), "\"awaited\":true"));
+		snprintf(body, sizeof(body), "{\"id\": %lld}", (long long)anna->node.id);
+		if (times == 0)
+			assert_int_equal(
+				ask_as_node(&site->f, bob, "POST", "/v1/ready", body, NULL), 204);
+		else
+			assert_int_equal(rendezvous_expire(&site->f.hub.rendezvous,
+						 clock_boottime_ns() + RENDEZVOUS_NS),
+				0);
+		assert_non_null(strstr(exchange(site, to_anna, "", 0, "}}"), "\"name\":\"bob\""));
+	}
+	/* One that hangs up meanwhile is forgotten. */
+	assert_string_equal(exchange(site, to_anna, connect_text, strlen(connect_text), "}}"), "");
+	close(to_anna);
+	(void)rendezvous_expire(&site->f.hub.rendezvous, clock_boottime_ns() + RENDEZVOUS_NS);
+	for (unsigned i = 0; i < 20; i++)
+		turn(site);
+	assert_null(site->f.hub.rendezvous.first);
+	close(to_bob);
+}
+
 static void test_many_requests_on_one_connection(void **state)
 {
 	static const char text[] = "GET /v1/self HTTP/1.1\r\nHost: h\r\nAdit-Api: 1\r\n\r\n";
@@ -275,6 +314,7 @@ int main(void)
 		TEST(test_bodies_are_bounded),
 		TEST(test_large_heads_are_refused),
 		TEST(test_stream_goes_on),
+		TEST(test_answer_waits_for_the_peer),
 		TEST(test_many_requests_on_one_connection),
 		TEST(test_a_node_has_few_connections),
 	};

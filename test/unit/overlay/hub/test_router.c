@@ -59,6 +59,7 @@ static const struct row rows[] = {
 	{"POST", "/v1/ready", "/v1/ready", "{\"id\": 1}", 204, K(MEMBER) | K(FOREIGN_MEMBER)},
 	{"GET", "/v1/names", "/v1/names?name=peer", NULL, 200, K(MEMBER)},
 	{"POST", "/v1/forget", "/v1/forget", "{\"id\": 1}", 204, K(MEMBER) | K(FOREIGN_MEMBER)},
+	{"POST", "/v1/ready", "/v1/ready", "{\"id\": 1}", 204, K(MEMBER) | K(FOREIGN_MEMBER)},
 	{"PUT", "/v1/endpoints", "/v1/endpoints", "{\"endpoints\": [\"192.0.2.1:1\"]}", 204,
 		K(MEMBER) | K(FOREIGN_MEMBER)},
 	{"POST", "/v1/leave", "/v1/leave", NULL, 204, K(MEMBER) | K(FOREIGN_MEMBER)},

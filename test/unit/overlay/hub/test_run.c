@@ -667,7 +667,9 @@ int main(int argc, char *argv[])
 		fprintf(stderr, "needs root, /dev/net/tun and network namespaces\n");
 		return 77; /* skipped */
 	}
-	program = argv[1];
-	tunnel_program = realpath(argv[2], NULL); /* it must be absolute */
+	program = realpath(argv[1], NULL);
+	tunnel_program = realpath(argv[2], NULL);
+	if (!program || !tunnel_program)
+		return 1;
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -23,7 +23,7 @@ static uint8_t mac1_key[KEY_LEN];
 
 static int start(void **state)
 {
-	static struct noise_keys keys = {.mix = keyring_mix, .prepare = keyring_prepare};
+	static struct noise_keys keys = {.mix = keyring_mix};
 
 	(void)state;
 	memset(hub_private, 1, KEY_LEN);
