@@ -33,7 +33,9 @@ struct enrol_request {
 	char network[NETWORK_NAME_MAX + 1];
 	char hostname[NODE_NAME_MAX + 1];
 	char agent_version[ENROL_AGENT_VERSION_MAX + 1];
-	uint8_t reserved[104]; /* zero; makes request and response equally long */
+	uint64_t time_s;      /* unix time by the node's clock, right or wrong: of two requests the
+			       * newer has more */
+	uint8_t reserved[96]; /* zero; makes request and response equally long */
 };
 static_assert(sizeof(struct enrol_request) == 256, "crosses the wire");
 
