@@ -111,12 +111,11 @@ static int parse_options(int argc, char *argv[], struct options *ret_options)
  */
 static int make_state_dir(const char *path)
 {
-	const char *user = getenv(SANDBOX_ENV_USER);
 	struct stat status;
-	unsigned uid, gid;
+	uid_t uid;
+	gid_t gid;
 
-	if (!user || sscanf(user, "%u:%u", &uid, &gid) != 2)
-		return -EINVAL;
+	sandbox_user(&uid, &gid);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	if (lstat(path, &status) == 0 && status.st_uid == uid && status.st_gid == gid)
