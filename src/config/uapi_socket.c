@@ -127,17 +127,32 @@ int uapi_socket_get(int fd, struct config *ret_config)
 	return r;
 }
 
-int uapi_socket_set(int fd, const struct config *config)
+/* Send a request that is answered by an error alone, and release it. */
+static int demand(int fd, struct text *request)
 {
-	struct text request = {0}, reply = {0};
-	int r;
+	struct text reply = {0};
+	int r = exchange(fd, request, &reply);
 
-	uapi_write_set(&request, config);
-	r = exchange(fd, &request, &reply);
 	if (r == 0)
 		r = uapi_parse_errno(reply.data, reply.len);
 	text_deinit(&reply);
 	return r;
+}
+
+int uapi_socket_set(int fd, const struct config *config)
+{
+	struct text request = {0};
+
+	uapi_write_set(&request, config);
+	return demand(fd, &request);
+}
+
+int uapi_socket_hide_keys(int fd)
+{
+	struct text request = {0};
+
+	text_printf(&request, "hide_keys=1\n\n");
+	return demand(fd, &request);
 }
 
 /* --- watching -------------------------------------------------------- */

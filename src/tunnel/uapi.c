@@ -27,15 +27,15 @@ void uapi_remove_socket(const char *ifname)
 	unlink(path);
 }
 
-static void answer_get(struct settings *settings, struct text *reply)
+static void answer_get(const struct uapi *uapi, struct text *reply)
 {
 	struct config config = {0};
-	int r = settings_collect(settings, &config);
+	int r = settings_collect(uapi->settings, &config);
 
 	if (r < 0)
 		uapi_write_errno(reply, r);
 	else
-		uapi_write_get_reply(reply, &config);
+		uapi_write_get_reply(reply, &config, local_server_is_restricted(uapi->server));
 	config_deinit(&config);
 }
 
@@ -84,7 +84,7 @@ ssize_t uapi_answer(void *ctx, const char *data, size_t len, size_t *scan, struc
 		return request_len;
 	switch (operation) {
 	case UAPI_GET:
-		answer_get(uapi->settings, reply);
+		answer_get(uapi, reply);
 		break;
 	case UAPI_SET:
 		answer_set(uapi->settings, data, (size_t)request_len, reply);
@@ -94,6 +94,10 @@ ssize_t uapi_answer(void *ctx, const char *data, size_t len, size_t *scan, struc
 		break;
 	case UAPI_REFUSE:
 		answer_refuse(uapi->settings, data, (size_t)request_len, reply);
+		break;
+	case UAPI_HIDE_KEYS:
+		local_server_restrict(uapi->server);
+		uapi_write_errno(reply, 0);
 		break;
 	}
 	return request_len;

@@ -49,19 +49,23 @@ static void parse_as_set(const char *data, size_t len)
 
 static void parse_as_reply(const char *data, size_t len)
 {
-	struct text first = {0}, second = {0};
+	struct text first = {0}, second = {0}, hidden = {0};
 	struct config config;
 
 	if (uapi_parse_get_reply(data, len, &config) != 0) {
 		check(is_empty(&config));
 		return;
 	}
-	uapi_write_get_reply(&first, &config);
+	uapi_write_get_reply(&first, &config, false);
+	uapi_write_get_reply(&hidden, &config, true);
+	check(!memmem(hidden.data, hidden.len, "private_key=", 12));
+	check(!memmem(hidden.data, hidden.len, "preshared_key=", 14));
 	config_deinit(&config);
 	check(uapi_parse_get_reply(first.data, first.len, &config) == 0);
-	uapi_write_get_reply(&second, &config);
+	uapi_write_get_reply(&second, &config, false);
 	config_deinit(&config);
 	check(same_text(&first, &second));
+	text_deinit(&hidden);
 	text_deinit(&first);
 	text_deinit(&second);
 }

@@ -339,6 +339,32 @@ def test_many_requests_on_one_connection(uapi):
     assert [uapi.reply() is not None for _ in range(4)] == [True] * 3 + [False]
 
 
+def test_keys_are_hidden_from_a_connection_that_asked(running, uapi):
+    assert uapi.set(f"private_key={PRIVATE}", f"public_key={A}", f"preshared_key={PSK}",
+                    "allowed_ip=10.0.0.0/8", f"public_key={B}") == 0
+    other = Uapi(running.ifname)
+    whole = other.get()
+    assert f"private_key={PRIVATE}" in whole[0] and f"preshared_key={PSK}" in whole[1][A]
+    shown = ([line for line in whole[0] if "private_key" not in line],
+             {peer: [line for line in lines if "preshared_key" not in line]
+              for peer, lines in whole[1].items()})
+    uapi.send("hide_keys=1\n\n" + "get=1\n\n")
+    assert uapi.reply() == "errno=0"
+    text = uapi.reply()
+    assert "private" not in text and "preshared" not in text and PSK not in text
+    for _ in range(2):
+        assert uapi.get() == shown
+        assert other.get() == whole
+        uapi.send("hide_keys=1\n\n")  # once more changes nothing
+        assert uapi.reply() == "errno=0"
+    assert uapi.set(f"private_key={PSK}", f"public_key={B}", f"preshared_key={PRIVATE}") == 0
+    assert uapi.get() == shown
+    assert f"preshared_key={PRIVATE}" in other.get()[1][B]
+    assert Uapi(running.ifname).get() == other.get()
+    uapi.send("hide_keys=0\n\n")
+    assert uapi.reply() is None
+
+
 def test_many_connections(running):
     first, second = Uapi(running.ifname), Uapi(running.ifname)
     first.send("set=1\nlisten_port=5\n")  # unfinished

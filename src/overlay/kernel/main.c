@@ -112,7 +112,7 @@ static void answer_get(struct kernel *kernel, struct text *reply)
 	if (r < 0)
 		uapi_write_errno(reply, r);
 	else
-		uapi_write_get_reply(reply, &config);
+		uapi_write_get_reply(reply, &config, local_server_is_restricted(kernel->server));
 	config_deinit(&config);
 }
 
@@ -174,6 +174,10 @@ static ssize_t answer(void *ctx, const char *data, size_t len, size_t *scan, str
 		break;
 	case UAPI_REFUSE:
 		uapi_write_errno(reply, refuse(kernel, data, (size_t)request_len));
+		break;
+	case UAPI_HIDE_KEYS:
+		local_server_restrict(kernel->server);
+		uapi_write_errno(reply, 0);
 		break;
 	}
 	return request_len;

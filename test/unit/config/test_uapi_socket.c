@@ -74,6 +74,18 @@ static void requests_follow_each_other(void **state)
 	assert_int_equal(uapi_socket_set(client, &config), -EPIPE);
 }
 
+static void a_daemon_is_told_to_hide_keys(void **state)
+{
+	(void)state;
+	daemon_says("errno=0\n\n");
+	assert_int_equal(uapi_socket_hide_keys(client), 0);
+	daemon_hears("hide_keys=1\n\n");
+	daemon_says("errno=-22\n\n");
+	assert_int_equal(uapi_socket_hide_keys(client), -EINVAL);
+	shutdown(daemon_fd, SHUT_WR); /* as one does that knows no such request */
+	assert_int_equal(uapi_socket_hide_keys(client), -EPROTO);
+}
+
 static void begin(void)
 {
 	daemon_says("errno=0\n\n");
@@ -190,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(requests_follow_each_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_daemon_is_told_to_hide_keys, setup, teardown),
 		cmocka_unit_test_setup_teardown(events_are_taken_one_by_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			events_may_come_with_the_first_reply, setup, teardown),
