@@ -107,7 +107,8 @@ static int parse_options(int argc, char *argv[], struct options *ret_options)
 	return 1;
 }
 
-/* The folder of state, for the agent's user alone. */
+/* The folder of state, for the agent's user alone. On a disk that became read-only it can be read.
+ */
 static int make_state_dir(const char *path)
 {
 	const char *user = getenv(SANDBOX_ENV_USER);
@@ -118,7 +119,7 @@ static int make_state_dir(const char *path)
 		return -EINVAL;
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	if (lstat(path, &status) == 0 && status.st_uid == uid) /* a disk may be read-only */
+	if (lstat(path, &status) == 0 && status.st_uid == uid && status.st_gid == gid)
 		return 0;
 	return lchown(path, uid, gid) < 0 ? -errno : 0;
 }

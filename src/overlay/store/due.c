@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What is due by time: nodes past their date, and ephemeral nodes that have been away for a day. A
- * day in which the hub was away itself does not count.
+ * day in which the hub was away itself does not count, nor one that a step of its clock made.
  */
 #include "overlay/store/internal.h"
 
@@ -113,11 +113,15 @@ int store_expire_due(
 
 	store_note_time(store, now_s);
 	r = store_write_seen(store);
+	if (r == 0 && store->held_until_s > 0) {
+		*ret_next_s = store->held_until_s;
+		return 0;
+	}
 	if (r == 0)
 		r = settle(store, SQL_NODES_DUE, now_s, now_s, expire_due, each, ctx);
 	if (r == 0 && store->since_s <= now_s - DAY_S)
 		r = settle(store, SQL_NODES_AWAY, now_s - DAY_S, now_s, remove_due, each, ctx);
-	if (r == 0)
+	if (r == 0 && store->since_s <= now_s - DAY_S)
 		r = forget_removed(store, now_s);
 	return r == 0 ? next_due(store, ret_next_s) : r;
 }

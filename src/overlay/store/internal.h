@@ -31,7 +31,10 @@ struct store {
 	int64_t seen_written_s;			  /* when they were last */
 	store_name_is_reserved *name_is_reserved; /* NULL: none is */
 	void *name_ctx;
-	int64_t since_s; /* first time we were told: who was away before, we do not know */
+	int64_t told_s;	      /* the last time we were told; 0: none yet */
+	int64_t since_s;      /* since then time has passed evenly: who was away before, we do not
+			       * know */
+	int64_t held_until_s; /* the clock was set: nothing is due until it proves right */
 	char error[STORE_ERROR_LEN];
 };
 
@@ -144,7 +147,7 @@ MUST_CHECK int tags_check(struct store *store, const char tags[NODE_TAGS_MAX][TA
 
 /* --- seen -------------------------------------------------------------- */
 
-/* Time has come in from outside. */
+/* Time has come in from outside. It may have been set, wrongly perhaps. */
 void store_note_time(struct store *store, int64_t now_s);
 int store_write_seen(struct store *store);
 

@@ -7,12 +7,50 @@
  */
 #include "overlay/store/internal.h"
 
-enum { WRITE_SEEN_EVERY_S = 60 };
+enum {
+	WRITE_SEEN_EVERY_S = 60,
+	EVEN_S = 3600,	       /* we are told the time more often */
+	RESTART_S = 7 * DAY_S, /* a hub that was off for longer is asked to wait, too */
+	CONFIRM_S = 3600, /* so long a clock that was set stays as it is, before we believe it */
+};
+
+/* When something last happened that is on disk. 0: nothing, or it cannot be read. */
+static int64_t last_written(struct store *store)
+{
+	sqlite3_stmt *q = query(store, SQL_TIME_LAST);
+	int64_t last_s;
+
+	return query_int(store, q, &last_s) == 0 ? last_s : 0;
+}
+
+/* Whether the clock is so far from where it could have come by itself that it must have been set,
+ * or the machine was off for long: which of the two, and whether it is right now, nobody knows. */
+static bool is_set(struct store *store, int64_t now_s)
+{
+	int64_t last_s;
+
+	if (store->told_s > 0)
+		return now_s < store->told_s - EVEN_S || now_s > store->told_s + EVEN_S;
+	last_s = last_written(store);
+	return last_s > 0 && (now_s < last_s - EVEN_S || now_s > last_s + RESTART_S);
+}
 
 void store_note_time(struct store *store, int64_t now_s)
 {
-	if (store->since_s == 0 || now_s < store->since_s) /* the clock was put back */
+	bool was_set = is_set(store, now_s);
+
+	if (store->told_s == 0 || was_set || now_s < store->since_s)
 		store->since_s = now_s;
+	if (was_set)
+		store->held_until_s = now_s + CONFIRM_S;
+	else if (store->held_until_s <= now_s)
+		store->held_until_s = 0;
+	store->told_s = now_s;
+}
+
+int64_t store_held_until(const struct store *store)
+{
+	return store->held_until_s;
 }
 
 static int write_seen_now(struct store *store)

@@ -97,6 +97,8 @@ const char *const sql_texts[NUM_STATEMENTS] = {
 				" FROM " NODE_TABLES " WHERE n.ephemeral = 1 AND n.state < 4",
 	[SQL_TOMBSTONES_DELETE] = "DELETE FROM nodes WHERE expires_s > 0 AND state < 3"
 				  " AND expires_s <= ?1 AND state = 0",
+	[SQL_TIME_LAST] = "SELECT max(coalesce((SELECT max(seen_s) FROM seen), 0),"
+			  " coalesce((SELECT max(created_s) FROM nodes), 0))",
 	[SQL_SEEN_SET] = "INSERT INTO seen (id, seen_s) SELECT id, ?2 FROM nodes"
 			 " WHERE id = ?1 AND state > 0 ON CONFLICT DO UPDATE SET seen_s = ?2",
 	[SQL_SEEN_REMOVE] = "DELETE FROM seen WHERE id = ?1",

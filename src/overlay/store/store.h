@@ -156,11 +156,18 @@ MUST_CHECK int store_expire_node(
 MUST_CHECK int store_revoke_node(struct store *store, const char *actor, int64_t id);
 MUST_CHECK int store_remove_node(struct store *store, const char *actor, int64_t id);
 /* All that is due by time: nodes past their date become NODE_EXPIRED, ephemeral ones that have been
- * away for a day are removed; a time in which there was no open store is not "away". each is called
+ * away for a day are removed; a time in which there was no open store is not "away". To be called
+ * every ten minutes at least: a clock that moves by more than an hour between two calls of the
+ * store was set (or was not running), and then nothing is due until it has gone evenly for an hour;
+ * so it is, too, when a store is opened in which the last that was heard of a node is to come, or a
+ * week old. each is called
  * for every node after its change, as it is now; for a removed one as it was, but with state 0 and
  * its last seq. *ret_next_s: when to call again; 0: not until something changes. */
 MUST_CHECK int store_expire_due(
 	struct store *store, int64_t now_s, store_node_each *each, void *ctx, int64_t *ret_next_s);
+
+/* Until when nothing is due because the clock was set; 0: it was not. */
+int64_t store_held_until(const struct store *store);
 
 /* What a node reports about itself; no audit event, and no seq unless the endpoints changed: then
  * *ret_seq is its new one, else 0. Their sources (local) are not kept. store_seen does not wait for

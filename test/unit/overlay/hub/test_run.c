@@ -328,6 +328,36 @@ static int connect_api(const char *host)
 	return r;
 }
 
+static bool has_guard(void)
+{
+	char command[160];
+
+	snprintf(command, sizeof(command),
+		"nft list table inet adit-%s 2>/dev/null | tr -d '\\n' | "
+		"grep -q '0.0.0.0/0 . tcp . %d .*::/0 . tcp . %d '",
+		ifname, API_PORT, API_PORT);
+	return system(command) == 0;
+}
+
+/* Nodes reach the API of this machine and nothing else, from the tunnel's start to its end; who
+ * flushes the firewall does not open it. */
+static void test_guard(void **state)
+{
+	struct run run = start("--port", "51820"), second;
+
+	(void)state;
+	await_ready();
+	assert_true(has_guard());
+	second = start("--socket", "/dev/null");
+	assert_int_equal(await_end(&second), 1);
+	assert_true(has_guard());
+	assert_int_equal(system("nft flush ruleset"), 0);
+	await_text(&run, "they are back");
+	assert_true(has_guard());
+	stop(&run);
+	assert_false(has_guard());
+}
+
 /* The node API is for those in the tunnel (and for us, at the hub's address in it). */
 static void test_api_is_inside(void **state)
 {
@@ -654,6 +684,7 @@ int main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_first_start, kill_all),
 		cmocka_unit_test_teardown(test_enrolment, kill_all),
+		cmocka_unit_test_teardown(test_guard, kill_all),
 		cmocka_unit_test_teardown(test_api_is_inside, kill_all),
 		cmocka_unit_test_teardown(test_server_dies, kill_all),
 		cmocka_unit_test_teardown(test_server_cannot_start, kill_all),
