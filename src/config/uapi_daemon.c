@@ -9,12 +9,13 @@
 
 #include "config/uapi_line.h"
 
-/* What requests begin with; no two with the same letter. */
+/* What requests begin with; none with the whole of another. */
 static const char *const beginnings[] = {[UAPI_GET] = "get=1\n\n",
 	[UAPI_SET] = "set=1\n",
 	[UAPI_WATCH] = "watch=1\n\n",
 	[UAPI_REFUSE] = "refuse=",
-	[UAPI_HIDE_KEYS] = "hide_keys=1\n\n"};
+	[UAPI_HIDE_KEYS] = "hide_keys=1\n\n",
+	[UAPI_GET_PEER] = "get=1\npublic_key="};
 
 /* The operation whose request data is or may become; -EPROTO: none. */
 static int find_operation(const char *data, size_t len)
@@ -170,6 +171,17 @@ int uapi_parse_set(const char *data, size_t len, struct config *ret_config, unsi
 	config_deinit(ret_config);
 	*ret_line = num_line;
 	return r;
+}
+
+int uapi_parse_get_peer(const char *data, size_t len, uint8_t ret_key[KEY_LEN])
+{
+	struct uapi_line get, key, end;
+
+	if (uapi_line_next(&data, &len, &get) != 1 || !uapi_line_is(&get, "get") ||
+		uapi_line_next(&data, &len, &key) != 1 || !uapi_line_is(&key, "public_key") ||
+		uapi_line_next(&data, &len, &end) != 0 || len != 0)
+		return -EINVAL;
+	return uapi_line_key(&key, ret_key);
 }
 
 static void write_peer(struct text *text, const struct config_peer *peer, bool hide_keys)

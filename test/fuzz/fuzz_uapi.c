@@ -84,6 +84,19 @@ static void parse_as_address(const char *data, size_t len, const char *key)
 	text_deinit(&text);
 }
 
+static void parse_as_get_peer(const char *data, size_t len)
+{
+	uint8_t key[KEY_LEN], again[KEY_LEN];
+	struct text text = {0};
+
+	if (uapi_parse_get_peer(data, len, key) != 0)
+		return;
+	uapi_write_get_peer(&text, key);
+	check(uapi_parse_get_peer(text.data, text.len, again) == 0);
+	check(memcmp(key, again, KEY_LEN) == 0);
+	text_deinit(&text);
+}
+
 /* A request is found at the same place whether it comes at once or in pieces. */
 static void find(const char *data, size_t len)
 {
@@ -102,6 +115,8 @@ static void find(const char *data, size_t len)
 		parse_as_set(data, (size_t)found);
 	if (found > 0 && operation == UAPI_REFUSE)
 		parse_as_address(data, (size_t)found, "refuse");
+	if (found > 0 && operation == UAPI_GET_PEER)
+		parse_as_get_peer(data, (size_t)found);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -110,5 +125,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	parse_as_set((const char *)data, size);
 	parse_as_reply((const char *)data, size);
 	parse_as_address((const char *)data, size, "wanted");
+	parse_as_get_peer((const char *)data, size);
 	return 0;
 }

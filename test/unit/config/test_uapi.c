@@ -32,6 +32,12 @@ static void requests_are_found(void **state)
 		{"get=1\n\nget=1\n\n", 7, UAPI_GET},
 		{"get=1\nx", -EPROTO, 0},
 		{"get=2\n\n", -EPROTO, 0},
+		{"get=1\npublic", 0, 0},
+		{"get=1\npublic_key=\n", 0, 0},
+		{"get=1\npublic_key=\n\n", 19, UAPI_GET_PEER},
+		{"get=1\npublic_key=x\ny\n\nget", 22, UAPI_GET_PEER},
+		{"get=1\npublic_keys", -EPROTO, 0},
+		{"get=1\nprivate_key=\n\n", -EPROTO, 0},
 		{"set", 0, 0},
 		{"set=1\n", 0, 0},
 		{"set=1\n\n", 7, UAPI_SET},
@@ -314,6 +320,37 @@ static void a_reply_may_hide_keys(void **state)
 	config_deinit(&config);
 }
 
+static void a_get_may_be_of_one_peer(void **state)
+{
+	static const char *const bad[] = {
+		"get=1\npublic_key=" HEX_A "\n",
+		"get=1\npublic_key=" HEX_A,
+		"get=1\npublic_key=" HEX_A "0\n\n",
+		"get=1\npublic_key=" HEX_A "\n\n\n",
+		"get=1\npublic_key=\n\n",
+		"get=1\npublic_key=" HEX_A "\npublic_key=" HEX_A "\n\n",
+		"get=1\npublic_key=" HEX_A "\nx=1\n\n",
+		"get=1\nprivate_key=" HEX_A "\n\n",
+		"set=1\npublic_key=" HEX_A "\n\n",
+		"get=1\n\n",
+		"",
+	};
+	uint8_t key[KEY_LEN] = {0}, expected[KEY_LEN];
+	struct text text = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(uapi_parse_get_peer(bad[i], strlen(bad[i]), key), -EINVAL);
+		assert_true(bytes_are_zero(key, KEY_LEN));
+	}
+	memset(expected, 0xab, KEY_LEN);
+	uapi_write_get_peer(&text, expected);
+	assert_string_equal(text.data, "get=1\npublic_key=" HEX_A "\n\n");
+	assert_int_equal(uapi_parse_get_peer(text.data, text.len, key), 0);
+	assert_memory_equal(key, expected, KEY_LEN);
+	text_deinit(&text);
+}
+
 static void flags_of_a_reply_say_what_is_there(void **state)
 {
 	static const char reply[] =
@@ -433,6 +470,7 @@ int main(void)
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(replies_to_get_come_back),
 		cmocka_unit_test(a_reply_may_hide_keys),
+		cmocka_unit_test(a_get_may_be_of_one_peer),
 		cmocka_unit_test(flags_of_a_reply_say_what_is_there),
 		cmocka_unit_test(bad_replies_are_refused),
 		cmocka_unit_test(addresses_are_read_and_written),
