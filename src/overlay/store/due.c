@@ -125,5 +125,7 @@ int store_expire_due(
 		r = settle(store, SQL_NODES_AWAY, now_s - DAY_S, now_s, remove_due, each, ctx);
 	if (r == 0 && store->since_s <= now_s - DAY_S)
 		r = forget_removed(store, now_s);
+	if (r == 0)
+		r = forget_asked(store, now_s);
 	return r == 0 ? next_due(store, ret_next_s) : r;
 }

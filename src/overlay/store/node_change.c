@@ -217,6 +217,8 @@ int remove_node_now(struct store *store, const char *actor, const char *network,
 	int r = store_next_seq(store, node->network_id, &node->seq);
 
 	if (r == 0)
+		r = bury_asked(store, node, now_s);
+	if (r == 0)
 		r = forget_seen(store, node->id);
 	if (r == 0)
 		r = bury(store, node, now_s);
