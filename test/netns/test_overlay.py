@@ -167,6 +167,22 @@ def test_two_networks(fleet, robots):
                      check=False).code != 0
 
 
+def test_the_hubs_own_host_is_closed(fleet, robots):
+    """Its API and ping, but no other service of it."""
+    robot, = joined(fleet, robots, "robot1")
+    hub = robots.json("network", "show", "robots")["hub_addresses"][0]
+    robots.popen("python3", "-m", "http.server", "--bind", "0.0.0.0", "8000")
+    wait_until(lambda: robots.run("curl", "-s", "-o", "/dev/null", f"http://{hub}:8000/",
+                                  check=False).code == 0, 5, "the service answers its own host")
+
+    def reaches(url):
+        return robot.run("curl", "-s", "-m", "2", "-o", "/dev/null", url, check=False).code == 0
+
+    assert reaches(f"http://{hub}:51820/v1/self")
+    robot.run("ping", "-c", "1", "-W", "2", hub)
+    assert not reaches(f"http://{hub}:8000/")
+
+
 def test_policy(fleet, robots, tmp_path):
     """Who may reach whom is decided at the hub, and at the destination's ports."""
     robot, = joined(fleet, robots, "robot1", options=("--tag", "robot"))

@@ -131,7 +131,8 @@ static void add_configured(struct settings_files *files)
 			add(&settings);
 		wipe(&settings, sizeof(settings));
 	}
-	wipe(files->files, files->num * sizeof(*files->files));
+	if (files->files)
+		wipe(files->files, files->num * sizeof(*files->files));
 	free(files->files);
 }
 

@@ -108,6 +108,7 @@ static int parse_options(int argc, char *argv[], struct options *ret_options)
 	return 1;
 }
 
+<<<<<<< HEAD
 /* The files in the folder may be those of the user that an earlier agent ran as. */
 static void own_files(DIR *dir, uid_t uid, gid_t gid)
 {
@@ -128,18 +129,25 @@ static void own_files(DIR *dir, uid_t uid, gid_t gid)
 }
 
 /* The folder of state, for the agent's user alone. */
+=======
+/* The folder of state, for the agent's user alone. On a disk that became read-only it can be read.
+ */
+>>>>>>> overlay
 static int make_state_dir(const char *path)
 {
-	const char *user = getenv(SANDBOX_ENV_USER);
 	struct stat status;
+<<<<<<< HEAD
 	unsigned uid, gid;
 	DIR *dir;
+=======
+	uid_t uid;
+	gid_t gid;
+>>>>>>> overlay
 
-	if (!user || sscanf(user, "%u:%u", &uid, &gid) != 2)
-		return -EINVAL;
+	sandbox_user(&uid, &gid);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	if (lstat(path, &status) == 0 && status.st_uid == uid) /* a disk may be read-only */
+	if (lstat(path, &status) == 0 && status.st_uid == uid && status.st_gid == gid)
 		return 0;
 	dir = opendir(path);
 	if (!dir)

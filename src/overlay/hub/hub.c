@@ -16,8 +16,9 @@
 enum {
 	HUB_HOST = 1,
 	EXPIRE_RETRY_S = 10,
-	SEEN_EVERY_S = 600, /* how often the store is told that a node is still connected */
-	SEEN_LOOK = 512,    /* nodes looked at for that, every second at most */
+	EXPIRE_EVERY_S = 600, /* at least: or the store takes us for asleep */
+	SEEN_EVERY_S = 600,   /* how often the store is told that a node is still connected */
+	SEEN_LOOK = 512,      /* nodes looked at for that, every second at most */
 };
 
 int64_t hub_now_s(void)
@@ -136,7 +137,12 @@ static int note_expired(void *ctx, const struct node *node)
 static void expire_nodes(struct hub *hub, int64_t now_s)
 {
 	struct expired expired = {0};
+	int64_t held_until_s = store_held_until(hub->store);
 	int r = store_expire_due(hub->store, now_s, note_expired, &expired, &hub->expire_s);
+
+	if (store_held_until(hub->store) > held_until_s)
+		log_error("the clock was set, or the hub was off for long: no node expires for an "
+			  "hour, in case the clock is wrong");
 
 	if (r != 0) {
 		log_error("store: cannot expire nodes: %s", store_error(hub->store));
@@ -152,6 +158,8 @@ static void expire_nodes(struct hub *hub, int64_t now_s)
 			log_error("node %lld: cannot be removed", (long long)id);
 		hub->expire_s = expire_s;
 	}
+	if (hub->expire_s == 0 || hub->expire_s > now_s + EXPIRE_EVERY_S)
+		hub->expire_s = now_s + EXPIRE_EVERY_S;
 	free(expired.nodes);
 }
 
@@ -168,7 +176,7 @@ static void note_seen_nodes(struct hub *hub, int64_t now_s)
 			break;
 		}
 		hub->seen_slot++;
-		if (member->stream == NULL || now_s - member->node.seen_s < SEEN_EVERY_S)
+		if (member->stream == NULL || llabs(now_s - member->node.seen_s) < SEEN_EVERY_S)
 			continue;
 		r = store_seen(hub->store, member->node.id, now_s);
 		member->node.seen_s = now_s;
@@ -182,7 +190,8 @@ uint64_t hub_expire(struct hub *hub, uint64_t now_ns)
 	int64_t now_s = hub_now_s();
 	uint64_t leave_ns, next_ns = now_ns + SECOND_NS;
 
-	if (hub->expire_s != 0 && hub->expire_s <= now_s)
+	/* or it was put back */
+	if (hub->expire_s <= now_s || hub->expire_s > now_s + EXPIRE_EVERY_S)
 		expire_nodes(hub, now_s);
 	note_seen_nodes(hub, now_s);
 	(void)streams_expire(hub->streams, now_ns);

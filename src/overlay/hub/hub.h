@@ -30,7 +30,7 @@ struct hub {
 	char ifname[IFNAMSIZ];
 	int launcher_fd; /* -1: there is none, in tests */
 	int64_t started_s;
-	int64_t expire_s;   /* when the store has something to expire; 0: when something changes */
+	int64_t expire_s;   /* when the store is to be asked what is due */
 	uint32_t seen_slot; /* where looking for those who are connected goes on */
 	struct hub_work work;
 };

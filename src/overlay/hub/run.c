@@ -19,6 +19,8 @@
 #include "crypto/dh.h"
 #include "net/link_address.h"
 #include "net/udp.h"
+#include "overlay/filter/filter.h"
+#include "overlay/hub/guard.h"
 #include "overlay/hub/options.h"
 #include "overlay/hub/roles.h"
 #include "overlay/hub/sockets.h"
@@ -41,6 +43,7 @@ struct hub_process {
 	struct hub_state state;
 	struct hub_setup setup;
 	struct launcher *launcher;
+	struct filter *guard; /* NULL: it cannot be had */
 	int signal_fd;
 	pid_t vault, door, server; /* 0: does not run */
 	int vault_fd;
@@ -85,6 +88,7 @@ static noreturn void end(int status)
 	if (hub.vault > 0)
 		kill(hub.vault, SIGKILL);
 	launcher_free(hub.launcher);
+	filter_free(hub.guard);
 	exit(status);
 }
 
@@ -179,6 +183,8 @@ static void start_tunnel(void)
 	close(uapi[1]);
 	dh_public(hub.setup.hub_key, hub.state.tunnel_key);
 	wipe(hub.state.tunnel_key, KEY_LEN);
+	/* not before: the name could have been another hub's, and its rules with it */
+	hub.guard = guard_new(hub.options.interface, API_PORT);
 }
 
 /* --- vault and door -------------------------------------------------- */
@@ -412,7 +418,8 @@ static noreturn void watch(void)
 {
 	for (;;) {
 		struct pollfd fds[] = {{.fd = hub.signal_fd, .events = POLLIN},
-			{.fd = hub.server_fd, .events = POLLIN}};
+			{.fd = hub.server_fd, .events = POLLIN},
+			{.fd = hub.guard ? filter_fd(hub.guard) : -1, .events = POLLIN}};
 		int n;
 
 		memory_rest();
@@ -421,6 +428,8 @@ static noreturn void watch(void)
 			fail("poll", -errno);
 		if (n > 0 && fds[1].revents)
 			serve_server();
+		if (n > 0 && fds[2].revents)
+			guard_mend(hub.guard);
 		if (n > 0 && fds[0].revents)
 			handle_signals();
 		if (restart_timeout_ms() == 0)

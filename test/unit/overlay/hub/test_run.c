@@ -278,6 +278,7 @@ static void test_first_start(void **state)
 	assert_int_equal(status.st_mode & 07777, 0666);
 	assert_true(tell_once("tunnel", reply));
 	assert_non_null(strstr(reply, "listen_port=51820\n"));
+	assert_null(strstr(reply, "private_key"));
 	assert_true(tell_once("host", reply));
 	assert_string_equal(reply, "127.0.0.1");
 	stop(&run);
@@ -325,6 +326,36 @@ static int connect_api(const char *host)
 		r = -errno;
 	close(fd);
 	return r;
+}
+
+static bool has_guard(void)
+{
+	char command[160];
+
+	snprintf(command, sizeof(command),
+		"nft list table inet adit-%s 2>/dev/null | tr -d '\\n' | "
+		"grep -q '0.0.0.0/0 . tcp . %d .*::/0 . tcp . %d '",
+		ifname, API_PORT, API_PORT);
+	return system(command) == 0;
+}
+
+/* Nodes reach the API of this machine and nothing else, from the tunnel's start to its end; who
+ * flushes the firewall does not open it. */
+static void test_guard(void **state)
+{
+	struct run run = start("--port", "51820"), second;
+
+	(void)state;
+	await_ready();
+	assert_true(has_guard());
+	second = start("--socket", "/dev/null");
+	assert_int_equal(await_end(&second), 1);
+	assert_true(has_guard());
+	assert_int_equal(system("nft flush ruleset"), 0);
+	await_text(&run, "they are back");
+	assert_true(has_guard());
+	stop(&run);
+	assert_false(has_guard());
 }
 
 /* The node API is for those in the tunnel (and for us, at the hub's address in it). */
@@ -437,6 +468,39 @@ static void test_server_is_confined(void **state)
 	assert_true(tell_once("files", reply));
 	assert_int_equal(sscanf(reply, "-1 -1 1 %u", &uid), 1);
 	assert_int_not_equal(uid, 0);
+	stop(&run);
+}
+
+static void assert_tunnel_hides_key(void)
+{
+	char reply[1024];
+
+	assert_true(tell_once("tunnel", reply));
+	assert_non_null(strstr(reply, "listen_port=51820\n"));
+	assert_null(strstr(reply, "private_key"));
+}
+
+/* Its connection to the tunnel gives it no key, whatever it says there, nor does its successor's.
+ */
+static void test_server_sees_no_key(void **state)
+{
+	struct run run = start("--port", "51820");
+	char reply[1024], command[256];
+
+	(void)state;
+	await_ready();
+	snprintf(command, sizeof(command), "wg show %s private-key | grep -q =", ifname);
+	assert_int_equal(system(command), 0); /* there is one */
+	assert_tunnel_hides_key();
+	assert_true(tell_once("uapi hide_keys=1\n\n", reply));
+	assert_string_equal(reply, "errno=0\n\n");
+	assert_tunnel_hides_key();
+	assert_true(tell_once("uapi hide_keys=0\n\n", reply));
+	assert_string_equal(reply, ""); /* hung up */
+	kill(find_role("server"), SIGKILL);
+	await_text(&run, "started again");
+	await_ready();
+	assert_tunnel_hides_key();
 	stop(&run);
 }
 
@@ -620,10 +684,12 @@ int main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_first_start, kill_all),
 		cmocka_unit_test_teardown(test_enrolment, kill_all),
+		cmocka_unit_test_teardown(test_guard, kill_all),
 		cmocka_unit_test_teardown(test_api_is_inside, kill_all),
 		cmocka_unit_test_teardown(test_server_dies, kill_all),
 		cmocka_unit_test_teardown(test_server_cannot_start, kill_all),
 		cmocka_unit_test_teardown(test_server_is_confined, kill_all),
+		cmocka_unit_test_teardown(test_server_sees_no_key, kill_all),
 		cmocka_unit_test_teardown(test_others_die, kill_all),
 		cmocka_unit_test_teardown(test_launcher_dies, kill_all),
 		cmocka_unit_test_teardown(test_complaints, kill_all),

@@ -178,6 +178,58 @@ static int64_t expire_due(struct fixture *f, int64_t now_s, const char *expected
 	return next_s;
 }
 
+/* Let time pass as a hub does. Nothing is due until the end. */
+static int64_t pass_time(struct fixture *f, int64_t from_s, int64_t until_s, const char *expected)
+{
+	for (from_s += 1800; from_s < until_s; from_s += 1800)
+		(void)expire_due(f, from_s, "");
+	return expire_due(f, until_s, expected);
+}
+
+/* A wrong clock does not put the fleet out. */
+static void a_clock_that_was_set_is_waited_for(void **state)
+{
+	enum { YEAR_S = 365 * DAY_S };
+	struct fixture *f = *state;
+	struct network network = add_network(f->store, "robots");
+	struct join_key_info info = {.network_id = network.id, .approves = true, .ephemeral = true};
+	struct node a, b;
+	uint8_t key[KEY_LEN];
+
+	fill_key(key, 1);
+	expect(f->store, store_add_join_key(f->store, "anna", &info, key), 0);
+	a = enrol(f->store, &network, "a", 1);
+	b = enrol(f->store, &network, "b", 2);
+	expect(f->store, store_expire_node(f->store, "anna", a.id, NOW_S + 9 * DAY_S, NOW_S), 0);
+	assert_int_equal(store_held_until(f->store), 0);
+
+	/* while it runs, and what follows it is no better */
+	assert_int_equal(expire_due(f, NOW_S + YEAR_S, ""), NOW_S + YEAR_S + 3600);
+	assert_int_equal(store_held_until(f->store), NOW_S + YEAR_S + 3600);
+	(void)expire_due(f, NOW_S + YEAR_S + 3599, "");
+	(void)expire_due(f, NOW_S + 60, "");
+	(void)expire_due(f, NOW_S + 60 - YEAR_S, "");
+	expect(f->store, store_seen(f->store, b.id, NOW_S + 90), 0);
+	assert_int_equal(store_held_until(f->store), NOW_S + 3690);
+	(void)expire_due(f, NOW_S + 3690, "");
+	assert_int_equal(store_held_until(f->store), 0);
+
+	/* before it runs */
+	fixture_reopen(f);
+	(void)expire_due(f, NOW_S + YEAR_S, "");
+	fixture_reopen(f);
+	(void)expire_due(f, NOW_S - YEAR_S, "");
+	assert_int_equal(store_held_until(f->store), NOW_S - YEAR_S + 3600);
+
+	/* a year that is confirmed; who is connected is seen meanwhile */
+	fixture_reopen(f);
+	(void)expire_due(f, NOW_S + YEAR_S, "");
+	expect(f->store, store_seen(f->store, b.id, NOW_S + YEAR_S + 60), 0);
+	(void)pass_time(f, NOW_S + YEAR_S, NOW_S + YEAR_S + 3600, "a:3 ");
+	(void)pass_time(f, NOW_S + YEAR_S + 3600, NOW_S + YEAR_S + DAY_S, "a:0 ");
+	(void)pass_time(f, NOW_S + YEAR_S + DAY_S, NOW_S + YEAR_S + DAY_S + 60, "b:0 ");
+}
+
 static void dates_are_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -234,7 +286,7 @@ static void ephemeral_nodes_go_when_they_are_away(void **state)
 	expect(f->store, store_seen(f->store, b.id, NOW_S + 100), 0);
 	expect(f->store, store_node(f->store, b.id, &found), 0);
 	assert_int_equal(found.seen_s, NOW_S + 100);
-	assert_int_equal(expire_due(f, NOW_S + DAY_S - 1, ""), NOW_S + DAY_S);
+	assert_int_equal(pass_time(f, NOW_S, NOW_S + DAY_S - 1, ""), NOW_S + DAY_S);
 	assert_int_equal(expire_due(f, NOW_S + DAY_S, "a:0 "), NOW_S + DAY_S + 100);
 	expect(f->store, store_node(f->store, a.id, &found), -ENOENT);
 
@@ -242,13 +294,15 @@ static void ephemeral_nodes_go_when_they_are_away(void **state)
 	fixture_reopen(f);
 	expect(f->store, store_node(f->store, b.id, &found), 0);
 	assert_int_equal(found.seen_s, NOW_S + 100);
-	assert_int_equal(expire_due(f, NOW_S + 9 * DAY_S, ""), NOW_S + 10 * DAY_S);
-	assert_int_equal(expire_due(f, NOW_S + 10 * DAY_S, "b:0 "), NOW_S + 31 * DAY_S);
+	assert_int_equal(expire_due(f, NOW_S + 5 * DAY_S, ""), NOW_S + 6 * DAY_S);
+	assert_int_equal(
+		pass_time(f, NOW_S + 5 * DAY_S, NOW_S + 6 * DAY_S, "b:0 "), NOW_S + 31 * DAY_S);
 	assert_int_equal(raw_int(f, "SELECT count(*) FROM nodes"), 2);
 
 	/* nobody is left to be told */
-	assert_int_equal(expire_due(f, NOW_S + 31 * DAY_S, ""), NOW_S + 40 * DAY_S);
-	assert_int_equal(expire_due(f, NOW_S + 40 * DAY_S, ""), 0);
+	assert_int_equal(
+		pass_time(f, NOW_S + 6 * DAY_S, NOW_S + 31 * DAY_S, ""), NOW_S + 36 * DAY_S);
+	assert_int_equal(pass_time(f, NOW_S + 31 * DAY_S, NOW_S + 36 * DAY_S, ""), 0);
 	assert_int_equal(raw_int(f, "SELECT count(*) FROM nodes"), 0);
 	assert_int_equal(raw_int(f, "SELECT count(*) FROM links"), 0);
 }
@@ -317,6 +371,8 @@ int main(void)
 			approval_renews_for_the_network_s_time, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(
 			names_and_tags_change, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_clock_that_was_set_is_waited_for, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(dates_are_kept, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(
 			many_are_due_at_once, fixture_setup, fixture_teardown),
