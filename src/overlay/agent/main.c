@@ -108,7 +108,6 @@ static int parse_options(int argc, char *argv[], struct options *ret_options)
 	return 1;
 }
 
-<<<<<<< HEAD
 /* The files in the folder may be those of the user that an earlier agent ran as. */
 static void own_files(DIR *dir, uid_t uid, gid_t gid)
 {
@@ -128,21 +127,14 @@ static void own_files(DIR *dir, uid_t uid, gid_t gid)
 	}
 }
 
-/* The folder of state, for the agent's user alone. */
-=======
 /* The folder of state, for the agent's user alone. On a disk that became read-only it can be read.
  */
->>>>>>> overlay
 static int make_state_dir(const char *path)
 {
 	struct stat status;
-<<<<<<< HEAD
-	unsigned uid, gid;
-	DIR *dir;
-=======
 	uid_t uid;
 	gid_t gid;
->>>>>>> overlay
+	DIR *dir;
 
 	sandbox_user(&uid, &gid);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
