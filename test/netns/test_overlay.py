@@ -96,7 +96,8 @@ def test_revoked_node_is_cut_off(fleet, robots):
     assert one.pings("robot2") and third.pings("robot2")
     address = addresses(other)[0]
     begin = time.monotonic()
-    robots.adit_hub("node", "revoke", "robots", "robot2")
+    out = robots.adit_hub("node", "revoke", "robots", "robot2", "--with-key").out
+    assert "lets nobody in" in out
     wait_until(lambda: not peers(one) and not peers(third), 1, "its peers have dropped its key")
     assert time.monotonic() - begin < 1.5
     assert one.run("ping", "-c", "1", "-W", "1", address, check=False).code != 0

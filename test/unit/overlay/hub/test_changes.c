@@ -511,6 +511,34 @@ static void test_names_of_the_policy_are_given_by_people(void **state)
 	assert_int_equal(add_node(f, "lab", "arm", 5, true, "robot")->node.state, NODE_PENDING);
 }
 
+/* A stolen node has its join key, too: who revokes it is told, and can revoke both. */
+static void test_revoking_with_the_join_key(void **state)
+{
+	struct fixture *f = *state;
+	json_t *answer;
+	bool is_revoked;
+
+	add_network(f, "lab");
+	add_node(f, "lab", "anna", 1, true, "robot");
+	add_node(f, "lab", "bob", 2, true, "robot");
+	for (int i = 0; i < 3; i++) {
+		static const char *const paths[] = {"/v1/networks/lab/nodes/anna/revoke",
+			"/v1/networks/lab/nodes/bob/revoke?with_key=1",
+			"/v1/networks/lab/nodes/anna/revoke?with_key=1"};
+
+		assert_int_equal(ask_as_root(f, "POST", paths[i], NULL, &answer), 200);
+		assert_string_equal(json_string_value(json_object_get(answer, "state")), "revoked");
+		assert_int_equal(
+			json_integer_value(json_object_get(answer, "join_key")), i == 1 ? 2 : 1);
+		is_revoked =
+			json_is_true(json_object_get(json_object_get(answer, "key"), "revoked"));
+		assert_int_equal(is_revoked, i > 0);
+		json_decref(answer);
+	}
+	assert_int_equal(
+		ask_as_root(f, "POST", "/v1/networks/lab/nodes/anna/revoke", NULL, NULL), 400);
+}
+
 /* An error about the text as a whole is one of no line. */
 static void test_a_policy_that_is_too_long(void **state)
 {
@@ -532,6 +560,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_names_of_the_policy_are_given_by_people),
+		TEST(test_revoking_with_the_join_key),
 		TEST(test_a_policy_that_is_too_long),
 		TEST(test_changes_reach_those_concerned),
 		TEST(test_nodes_tell_of_each_other),
