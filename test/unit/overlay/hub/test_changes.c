@@ -523,10 +523,11 @@ static void test_revoking_with_the_join_key(void **state)
 	add_node(f, "lab", "bob", 2, true, "robot");
 	for (int i = 0; i < 3; i++) {
 		static const char *const paths[] = {"/v1/networks/lab/nodes/anna/revoke",
-			"/v1/networks/lab/nodes/bob/revoke?with_key=1",
-			"/v1/networks/lab/nodes/anna/revoke?with_key=1"};
+			"/v1/networks/lab/nodes/bob/revoke", "/v1/networks/lab/nodes/anna/revoke"};
 
-		assert_int_equal(ask_as_root(f, "POST", paths[i], NULL, &answer), 200);
+		assert_int_equal(ask_as_root(f, "POST", paths[i],
+					 i > 0 ? "{\"with_key\": true}" : NULL, &answer),
+			200);
 		assert_string_equal(json_string_value(json_object_get(answer, "state")), "revoked");
 		assert_int_equal(
 			json_integer_value(json_object_get(answer, "join_key")), i == 1 ? 2 : 1);
