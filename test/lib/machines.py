@@ -7,7 +7,9 @@ would: `adit join LINK`, `adit-hub node revoke robots robot2`.
 
 import http.client
 import json
+import os
 import re
+import signal
 import socket
 from pathlib import Path
 
@@ -44,7 +46,7 @@ class UnixConnection(http.client.HTTPConnection):
 
     def __init__(self, machine):
         super().__init__("hub", timeout=30)
-        self.path = f"/proc/{machine.holder.pid}/root/run/adit/hub.sock"
+        self.path = str(machine.inside("/run/adit/hub.sock"))
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
@@ -77,6 +79,30 @@ class Machine(Host):
             return super().argv(argv)
         return ["nsenter", "-t", str(self.holder.pid), "--net", "--mount", "--uts",
                 "--"] + [str(a) for a in argv]
+
+    def inside(self, path):
+        """A file of the machine."""
+        return Path(f"/proc/{self.holder.pid}/root{path}")
+
+    def reboot(self):
+        """Everything dies at once, and what is in memory with it."""
+        for pid in self.pids():
+            if pid != self.holder.pid:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        wait_until(lambda: self.pids() == [self.holder.pid], 5, "all have ended")
+        self.run("sh", "-c", "rm -rf /run/*")
+
+    def break_disk(self, fault):
+        """Let /var/lib be "full" or "read-only"; returns what mends it."""
+        if fault == "read-only":
+            self.run("mount", "-o", "remount,ro", "/var/lib")
+            return lambda: self.run("mount", "-o", "remount,rw", "/var/lib")
+        self.run("sh", "-c", "mount -o remount,size=4m /var/lib; cat /dev/zero >/var/lib/full",
+                 check=False)
+        return self.inside("/var/lib/full").unlink
 
 
 class Hub(Machine):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a fleet does when processes die, disks fill up and files are damaged."""
 
+import base64
 import http.client
 import json
 import os
@@ -9,11 +10,13 @@ import re
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+import swarm
 from hosts import wait_until
-from machines import ApiError, Fleet, UnixConnection
+from machines import HUB, ApiError, Fleet, UnixConnection
 
 KILLS = 200
 SEED = 20261120
@@ -186,3 +189,256 @@ def test_hub_killed_200_times(fleet, robots):
     told = {event.get("id") for event in after}
     assert not set(enrolled) - told
     assert other.pings("robot3") and third.pings("robot1")
+
+
+def test_hub_machine_restarts(fleet, robots):
+    """All of the hub dies and is started again: nodes come back, their tunnels never stop."""
+    one, other = joined(fleet, robots, "robot1", "robot2")
+    assert one.pings("robot2")
+    ping = Ping(one, address(other))
+    for stop in (robots.process.stop, robots.reboot):
+        stop()
+        robots.start()
+        wait_back(one, other, timeout=30)
+    assert ping.end() > 50
+    (third,) = joined(fleet, robots, "robot3")
+    assert third.pings("robot1") and one.pings("robot3")
+
+
+def test_damaged_database(robots):
+    """The hub does not start, and says why; with the copy it works again."""
+    robots.process.stop(signal.SIGTERM)
+    database = robots.inside("/var/lib/adit-hub/db/hub.db")
+    whole = database.read_bytes()
+    chance = random.Random(SEED)
+    for damaged in (whole[:len(whole) // 2], whole[:100], chance.randbytes(len(whole)),
+                    whole[:4096] + chance.randbytes(len(whole) - 4096), b"not a database",
+                    whole[:100] + bytes(len(whole) - 100)):
+        database.write_bytes(damaged)
+        process = robots.popen(HUB, "run", "--host", robots.address)
+        assert process.wait(10) == 1, process.output()
+        assert re.search("database.* is damaged|not the database of a hub", process.output()), \
+            process.output()
+        assert "signal" not in process.output()
+    database.write_bytes(whole)
+    robots.start()
+    assert robots.json("network", "list")["networks"][0]["name"] == "robots"
+
+
+# --- the hub's disk -----------------------------------------------------------------------------
+
+
+def refused(hub, status):
+    """No change is possible, and each is told so; what can be seen can be seen."""
+    api = UnixConnection(hub)
+    for request in (("PATCH", "/v1/networks/robots", {"node_ttl": 77}),
+                    ("PATCH", "/v1/networks/robots/nodes/robot1", {"tags": ["lost"]}),
+                    ("PATCH", "/v1/networks/robots/nodes/robot1", {"name": "lost"}),
+                    ("POST", "/v1/networks/robots/keys", {}),
+                    ("POST", "/v1/networks", {"name": "lost"}),
+                    ("POST", "/v1/networks/robots/nodes/robot1/revoke", {})):
+        with pytest.raises(ApiError) as error:
+            api.ask(*request)
+        assert error.value.status == status, error.value
+    return json.loads(error.value.text)["error"]
+
+
+def look(hub):
+    return (hub.json("network", "list"), hub.json("key", "list", "robots"),
+            hub.json("audit", "list"),
+            [{key: node[key] for key in ("name", "state", "tags")}
+             for node in hub.json("node", "list", "robots")["nodes"]])
+
+
+def test_hub_disk_is_full(fleet, robots):
+    """Nothing can be changed, nothing is lost, and nodes stay; then it is mended."""
+    one, other = joined(fleet, robots, "robot1", "robot2")
+    assert one.pings("robot2")
+    link = robots.link("robots", "--uses", "0")
+    before = look(robots)
+    mend = robots.break_disk("full")
+    assert "disk is full" in refused(robots, 507)
+    result = robots.adit_hub("node", "rename", "robots", "robot1", "lost", check=False)
+    assert result.code != 0 and "disk is full" in result.err
+    assert look(robots) == before
+    late = fleet.node("robot3").start()
+    late.adit("join", link, "--timeout", "1", check=False)
+    assert streams(one, other) == {"connected"} and one.pings("robot2")
+    mend()
+    robots.adit_hub("node", "rename", "robots", "robot1", "arm")
+    late.adit("wait", "joined", "--timeout", "20")
+    assert late.pings("arm") and one.pings("robot3")
+    assert robots.adit_hub("audit", "verify").code == 0
+
+
+def test_hub_disk_is_read_only(fleet, robots):
+    """The server does not come back before it is mended, and says why; tunnels do not care. (While
+    it runs its open files keep the disk from becoming read-only.)"""
+    one, other = joined(fleet, robots, "robot1", "robot2")
+    assert one.pings("robot2")
+    before = look(robots)
+    ping = Ping(one, address(other))
+    os.kill(robots.server().pid, signal.SIGKILL)
+    mend = robots.break_disk("read-only")
+    wait_until(lambda: "read-only" in robots.process.output(), 5, "it says so")
+    time.sleep(1)
+    mend()
+    wait_back(one, other, timeout=30)
+    assert look(robots) == before
+    robots.adit_hub("node", "rename", "robots", "robot1", "arm")
+    ping.end()
+
+
+# --- the agent ----------------------------------------------------------------------------------
+
+
+def known_peers(node):
+    try:
+        return {peer["name"] for peer in
+                json.loads(node.inside("/var/lib/adit/robots.json").read_text())["peers"]}
+    except (FileNotFoundError, ValueError):
+        return set()
+
+
+def test_reboot_with_the_hub_down(fleet, robots):
+    """Everything of a node dies at once, and the hub is away: it works from its state file."""
+    one, other, _ = joined(fleet, robots, "robot1", "robot2", "robot3")
+    assert one.pings("robot2")
+    wait_until(lambda: known_peers(one) == {"robot2"}, 5, "what is known is saved")
+    destination = address(other)
+    robots.process.stop(signal.SIGKILL)
+    one.reboot()
+    assert one.run("ip", "link", "show", "robots", check=False).code != 0
+    one.start()
+    wait_until(lambda: one.run("ping", "-c", "1", "-W", "1", destination, check=False).code == 0,
+               10, "the peer that was known answers")
+    assert one.pings("robot2") and not one.pings("robot3", wait=1)
+    assert streams(one) == {"unreachable"}
+    assert "unreachable" in one.adit("status").out
+    robots.start()
+    wait_back(one, other, timeout=40)
+    assert one.pings("robot3")
+
+
+def test_damaged_state(fleet, robots):
+    """What makes no sense is put aside; the node is itself again with its key."""
+    one, other = joined(fleet, robots, "robot1", "robot2")
+    assert one.pings("robot2")
+    wait_until(lambda: known_peers(one) == {"robot2"}, 5, "what is known is saved")
+    before = membership(one)["id"], address(one), membership(one)["public_key"]
+    state = one.inside("/var/lib/adit/robots.json")
+    whole = state.read_bytes()
+    for damaged in (random.Random(SEED).randbytes(len(whole)), whole[:len(whole) // 2], b"",
+                    b"{}", whole.replace(b'"id"', b'"xx"')):
+        one.reboot()
+        state.write_bytes(damaged)
+        one.start()
+        one.adit("wait", "joined", "--timeout", "10")
+        assert "robots.json is damaged" in one.process.output()
+        assert one.inside("/var/lib/adit/robots.json.bad").read_bytes() == damaged
+        assert (membership(one)["id"], address(one), membership(one)["public_key"]) == before
+        assert one.pings("robot2", wait=6), one.process.output()
+    assert len(robots.json("node", "list", "robots")["nodes"]) == 2
+
+
+@pytest.mark.parametrize("fault, sentence", [("full", "No space left on device"),
+                                             ("read-only", "Read-only file system")])
+def test_agent_disk(fleet, robots, fault, sentence):
+    """What is known cannot be saved: it says so, works from memory, and saves when it can."""
+    one, other, third = joined(fleet, robots, "robot1", "robot2", "robot3")
+    assert one.pings("robot2")
+    wait_until(lambda: known_peers(one) == {"robot2"}, 5, "what is known is saved")
+    mend = one.break_disk(fault)
+    assert one.pings("robot3")
+    wait_until(lambda: sentence in one.adit("status").out, 5, "the status says so")
+    assert sentence in one.process.output()
+    assert any(sentence in error for error in membership(one)["errors"])
+    one.reboot()  # not even now it loses what it had
+    assert known_peers(one) == {"robot2"}
+    one.start()
+    wait_back(one)
+    assert one.pings("robot2", wait=6) and one.pings("robot3", wait=6)
+    wait_until(lambda: sentence in one.adit("status").out, 5, "the status says so")
+    mend()
+    wait_until(lambda: known_peers(one) >= {"robot2", "robot3"}, 20, "it is saved again")
+    assert sentence not in one.adit("status").out
+    assert not membership(one)["errors"]
+
+
+# --- races and secrets --------------------------------------------------------------------------
+
+
+def test_one_time_key_raced_by_100(lab):
+    """Exactly one of those who enrol at the same moment wins."""
+    hub, nodes = swarm.start(lab, 100, uses=1)
+    nodes.say("join 100")
+    wait_until(lambda: hub.json("status")["work"]["refusals"] >= 99, 10, "the others are refused")
+    work = hub.json("status")["work"]
+    assert work["enrolments"] >= 1
+    assert len(hub.json("node", "list", "robots")["nodes"]) == 1
+    (key,) = hub.json("key", "list", "robots")["keys"]
+    assert key["uses"] == key["max_uses"] == 1
+    actions = [event["action"] for event in hub.json("audit", "list")["events"]]
+    assert actions.count("node.enrol") == 1
+
+
+def notations(secret):
+    """A secret of 32 bytes as it might be written."""
+    text = base64.b64encode(secret).decode().rstrip("=")
+    yield from (text, base64.urlsafe_b64encode(secret).decode().rstrip("="), secret.hex(),
+                secret.hex().upper(), base64.b32encode(secret).decode().rstrip("="))
+
+
+def stored_keys(*machines):
+    for machine in machines:
+        for path in machine.inside("/var/lib").rglob("*.key"):
+            yield base64.b64decode(path.read_text())
+
+
+def said(directory, *machines):
+    """All logs, and the arguments and environments of all processes that run."""
+    for path in directory.glob("process-*.log"):
+        yield str(path), path.read_text(errors="replace")
+    for pid in {pid for machine in machines for pid in machine.pids()}:
+        for name in ("cmdline", "environ"):
+            yield f"{name} of {pid}", Path(f"/proc/{pid}/{name}").read_text(errors="replace")
+
+
+def test_no_secret_is_said(lab, tmp_path, monkeypatch):
+    """Of a run with all kinds of events, at the highest log level."""
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    fleet = Fleet(lab)
+    hub = fleet.hub().start()
+    hub.adit_hub("network", "add", "robots")
+    links = [hub.link("robots", "--uses", "3"), hub.link("robots"),
+             hub.link("robots", "--needs-approval")]
+    one, other, third = (fleet.node(name).start() for name in ("robot1", "robot2", "robot3"))
+    machines = hub, one, other, third
+    for node in (one, other):
+        node.join(links[0])
+    assert one.pings("robot2")
+    hub.adit_hub("key", "revoke", "robots", "2")
+    third.adit("join", links[1], "--timeout", "1", check=False)  # is refused
+    third.adit("leave", "robots", check=False)
+    third.adit("join", links[2], check=False)
+    hub.adit_hub("node", "approve", "robots", "robot3")
+    third.adit("wait", "joined", "--timeout", "15")
+    found = list(said(tmp_path, *machines))
+    os.kill(hub.server().pid, signal.SIGKILL)
+    os.kill(one.process.pid, signal.SIGHUP)
+    one.reboot()
+    one.inside("/var/lib/adit/robots.json").write_text("{")
+    one.start()
+    one.adit("wait", "joined", "--timeout", "15")
+    hub.adit_hub("node", "revoke", "robots", "robot2")
+    wait_back(one, third)
+    found += said(tmp_path, *machines)
+
+    keys = {base64.urlsafe_b64decode(link.split("#")[1] + "==") for link in links}
+    assert all(len(key) == 32 for key in keys), "a join key is not what this test takes it for"
+    secrets = keys | set(stored_keys(*machines))
+    assert len(secrets) == 3 + 2 + 3
+    assert any("adit-server" in text for _, text in found)  # it has looked at the right ones
+    for where, text in found:
+        for secret in secrets:
+            assert not [word for word in notations(secret) if word in text], where

@@ -20,7 +20,7 @@
 #define UP_FIRST_NS SECOND_NS
 #define UP_MAX_NS (30 * SECOND_NS)
 #define SAVE_DELAY_NS SECOND_NS
-#define SAVE_RETRY_NS (30 * SECOND_NS)
+#define SAVE_RETRY_NS (5 * SECOND_NS)
 #define LEAVE_NS (2 * SECOND_NS)
 
 uint64_t member_backoff(struct member *m, unsigned tries, uint64_t min_ns, uint64_t max_ns)

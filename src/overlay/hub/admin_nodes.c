@@ -47,8 +47,7 @@ void serve_all_nodes(struct request *request, struct response *response)
 
 void serve_node(struct request *request, struct response *response)
 {
-	tunnel_look_for(&request->hub->tunnel, &request->hub->directory, request->node,
-		clock_boottime_ns());
+	tunnel_look_for(&request->hub->tunnel, request->node, clock_boottime_ns());
 	answer(response, 200, view_node(request->node));
 }
 

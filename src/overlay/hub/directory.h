@@ -26,6 +26,7 @@ struct member {
 	struct realm *realm;
 	struct stream *stream;	 /* NULL: not connected */
 	struct endpoint seen_at; /* where the tunnel sees it; family 0: not known */
+	uint64_t looked_ns;	 /* when we looked there; 0: never */
 	uint32_t slot;
 };
 

@@ -104,16 +104,51 @@ static int follow_peers(struct kernel *kernel)
 
 /* --- requests -------------------------------------------------------- */
 
-static void answer_get(struct kernel *kernel, struct text *reply)
+/* Leave no peer but this one, of whom the kernel cannot be asked alone. */
+static int select_peer(struct config *config, const uint8_t public_key[KEY_LEN])
+{
+	for (size_t i = 0; i < config->num_peers; i++) {
+		struct config_peer peer = config->peers[i];
+
+		if (memcmp(peer.public_key, public_key, KEY_LEN) != 0)
+			continue;
+		config->peers[i] = config->peers[0];
+		config->peers[0] = peer;
+		wipe(&peer, sizeof(peer));
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* public_key: of the only peer to tell of; NULL: all. */
+static void answer_get(struct kernel *kernel, const uint8_t *public_key, struct text *reply)
 {
 	struct config config = {0};
+	size_t num;
 	int r = device_get(kernel->device, &config);
+
+	num = config.num_peers;
+	if (r == 0 && public_key) {
+		r = select_peer(&config, public_key);
+		config.num_peers = 1;
+	}
+	if (r < 0)
+		uapi_write_errno(reply, r);
+	else
+		uapi_write_get_reply(reply, &config, local_server_is_restricted(kernel->server));
+	config.num_peers = num;
+	config_deinit(&config);
+}
+
+static void answer_get_peer(struct kernel *kernel, const char *data, size_t len, struct text *reply)
+{
+	uint8_t public_key[KEY_LEN];
+	int r = uapi_parse_get_peer(data, len, public_key);
 
 	if (r < 0)
 		uapi_write_errno(reply, r);
 	else
-		uapi_write_get_reply(reply, &config);
-	config_deinit(&config);
+		answer_get(kernel, public_key, reply);
 }
 
 static void answer_set(struct kernel *kernel, const char *data, size_t len, struct text *reply)
@@ -164,7 +199,7 @@ static ssize_t answer(void *ctx, const char *data, size_t len, size_t *scan, str
 		return request_len;
 	switch (operation) {
 	case UAPI_GET:
-		answer_get(kernel, reply);
+		answer_get(kernel, NULL, reply);
 		break;
 	case UAPI_SET:
 		answer_set(kernel, data, (size_t)request_len, reply);
@@ -174,6 +209,13 @@ static ssize_t answer(void *ctx, const char *data, size_t len, size_t *scan, str
 		break;
 	case UAPI_REFUSE:
 		uapi_write_errno(reply, refuse(kernel, data, (size_t)request_len));
+		break;
+	case UAPI_HIDE_KEYS:
+		local_server_restrict(kernel->server);
+		uapi_write_errno(reply, 0);
+		break;
+	case UAPI_GET_PEER:
+		answer_get_peer(kernel, data, (size_t)request_len, reply);
 		break;
 	}
 	return request_len;

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/uapi_socket.h"
 #include "net/link_address.h"
 #include "overlay/launch/launch.h"
 #include "overlay/launch/messages.h"
@@ -24,6 +25,7 @@
 
 enum {
 	MAX_TUNNELS = 64,
+	HIDE_TIMEOUT_S = 10,
 };
 #define START_TIMEOUT_NS (10 * SECOND_NS)
 #define END_TIMEOUT_NS (3 * SECOND_NS)
@@ -74,13 +76,32 @@ static int connect_uapi(const char *ifname)
 	return fd;
 }
 
+/* One for the child, who is not to read keys: whatever it says there, the tunnel hides them. */
+static int connect_for_child(const char *ifname)
+{
+	int fd = connect_uapi(ifname), r;
+
+	if (fd < 0)
+		return fd;
+	r = ipc_limit_waiting(fd, HIDE_TIMEOUT_S);
+	if (r == 0)
+		r = uapi_socket_hide_keys(fd);
+	if (r == 0)
+		r = ipc_limit_waiting(fd, 0);
+	if (r == 0)
+		return fd;
+	log_error("%s: cannot hide its keys: %s", ifname, strerror(-r));
+	close(fd);
+	return r;
+}
+
 static int connect_twice(const char *ifname, int ret_uapi[2])
 {
-	int first = connect_uapi(ifname), second;
+	int first = connect_for_child(ifname), second;
 
 	if (first < 0)
 		return first;
-	second = connect_uapi(ifname);
+	second = connect_for_child(ifname);
 	if (second < 0) {
 		close(first);
 		return second;

@@ -67,8 +67,10 @@ static int settle(struct store *store, enum statement statement, int64_t until_s
 	change_due *change, store_node_each *each, void *ctx)
 {
 	struct due *due = malloc(sizeof(*due));
-	int r = due ? 0 : store_fail(store, -ENOMEM, "not enough memory");
+	int r = 0;
 
+	if (!due)
+		return store_fail(store, -ENOMEM, "not enough memory");
 	while (r == 0) {
 		r = find(store, statement, until_s, due);
 		if (r != 0 || due->num == 0)
@@ -91,7 +93,7 @@ static int forget_removed(struct store *store, int64_t now_s)
 
 static int next_due(struct store *store, int64_t *ret_next_s)
 {
-	int64_t due_s, away_s;
+	int64_t due_s = 0, away_s = 0;
 	int r = query_int(store, query(store, SQL_NODES_NEXT_DUE), &due_s);
 
 	if (r == 0)

@@ -24,8 +24,8 @@ static int find_network(struct store *store, const char *name, struct network *r
 static int recognise(struct store *store, const uint8_t node_key[KEY_LEN],
 	const struct enrol_request *request, struct node *ret_node)
 {
-	struct network network;
-	struct node node;
+	struct network network = {0};
+	struct node node = {0};
 	int r = find_by_key(store, node_key, &node);
 
 	if (r == 0)
@@ -212,8 +212,8 @@ static int audit_enrolment(struct store *store, const struct network *network,
 static int add_node(
 	struct store *store, const struct enrol_request *request, int64_t now_s, struct node *node)
 {
-	struct network network;
-	struct join_key_info key;
+	struct network network = {0};
+	struct join_key_info key = {0};
 	bool is_reserved;
 	int r = find_network(store, request->network, &network);
 

@@ -41,7 +41,7 @@ typedef int edit_node(struct store *store, struct node *node, const struct edit 
 static int edit_in_transaction(struct store *store, const char *actor, const char *action,
 	int64_t id, edit_node *edit_it, struct edit *edit)
 {
-	struct network network;
+	struct network network = {0};
 	struct node before, node;
 	int r = store_node(store, id, &before);
 
