@@ -216,6 +216,19 @@ def test_policy(fleet, robots, tmp_path):
     assert not fetch(laptop, robot, 8000)
 
 
+def test_flushed_filter(fleet, robots):
+    """Who flushes the firewall does not open a node to its peers."""
+    one, other = joined(fleet, robots, "robot1", "robot2")
+    assert one.pings("robot2")
+    other.run("nft", "flush", "ruleset")
+    wait_until(lambda: "adit-robots" in other.run("nft", "list", "ruleset").out, 2,
+               "the rules are back")
+    assert "it is back" in other.process.output()
+    assert one.pings("robot2")
+    other.process.stop(signal.SIGTERM)
+    assert "adit-robots" not in other.run("nft", "list", "ruleset").out
+
+
 def test_hub_restart(fleet, robots):
     """Established tunnels never stop; afterwards everybody is back."""
     one, other = joined(fleet, robots, "robot1", "robot2")
