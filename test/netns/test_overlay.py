@@ -242,6 +242,17 @@ def test_agent_restart_with_the_hub_down(fleet, robots):
     assert stream(one) != "connected"
 
 
+def test_agent_takes_over_the_files_of_an_earlier_user(fleet, robots):
+    """As when it ran before there was a user adit."""
+    (node,) = joined(fleet, robots, "robot1")
+    before = addresses(node)
+    node.process.stop(signal.SIGTERM)
+    node.run("chown", "-R", "1234:1234", "/var/lib/adit")
+    node.start()
+    node.adit("wait", "joined", "--timeout", "5")
+    assert addresses(node) == before
+
+
 def test_unattended_robot(fleet, robots, tmp_path):
     """A file in agent.d is all a robot needs."""
     link = robots.link("robots")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a fleet does when processes die, disks fill up and files are damaged."""
 
+import base64
 import http.client
 import json
 import os
@@ -9,9 +10,11 @@ import re
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+import swarm
 from hosts import wait_until
 from machines import HUB, ApiError, Fleet, UnixConnection
 
@@ -193,9 +196,8 @@ def test_hub_machine_restarts(fleet, robots):
     one, other = joined(fleet, robots, "robot1", "robot2")
     assert one.pings("robot2")
     ping = Ping(one, address(other))
-    for sig in (signal.SIGKILL, signal.SIGTERM):
-        robots.process.stop(sig)
-        wait_until(lambda: "connected" not in streams(one, other), 10, "the hub is missed")
+    for stop in (robots.process.stop, robots.reboot):
+        stop()
         robots.start()
         wait_back(one, other, timeout=30)
     assert ping.end() > 50
@@ -248,31 +250,43 @@ def look(hub):
              for node in hub.json("node", "list", "robots")["nodes"]])
 
 
-@pytest.mark.parametrize("fault, status, sentence", [("full", 507, "disk is full"),
-                                                     ("read-only", 503, "cannot save|read-only")])
-def test_hub_disk(fleet, robots, fault, status, sentence):
+def test_hub_disk_is_full(fleet, robots):
     """Nothing can be changed, nothing is lost, and nodes stay; then it is mended."""
     one, other = joined(fleet, robots, "robot1", "robot2")
     assert one.pings("robot2")
     link = robots.link("robots", "--uses", "0")
     before = look(robots)
-    mend = robots.break_disk(fault)
-    assert re.search(sentence, refused(robots, status))
+    mend = robots.break_disk("full")
+    assert "disk is full" in refused(robots, 507)
     result = robots.adit_hub("node", "rename", "robots", "robot1", "lost", check=False)
-    assert result.code != 0 and re.search(sentence, result.err)
+    assert result.code != 0 and "disk is full" in result.err
     assert look(robots) == before
     late = fleet.node("robot3").start()
     late.adit("join", link, "--timeout", "1", check=False)
     assert streams(one, other) == {"connected"} and one.pings("robot2")
-    if fault == "full":  # it can even be started again
-        os.kill(robots.server().pid, signal.SIGKILL)
-        wait_back(one, other)
-        assert look(robots) == before
     mend()
     robots.adit_hub("node", "rename", "robots", "robot1", "arm")
     late.adit("wait", "joined", "--timeout", "20")
     assert late.pings("arm") and one.pings("robot3")
     assert robots.adit_hub("audit", "verify").code == 0
+
+
+def test_hub_disk_is_read_only(fleet, robots):
+    """The server does not come back before it is mended, and says why; tunnels do not care. (While
+    it runs its open files keep the disk from becoming read-only.)"""
+    one, other = joined(fleet, robots, "robot1", "robot2")
+    assert one.pings("robot2")
+    before = look(robots)
+    ping = Ping(one, address(other))
+    os.kill(robots.server().pid, signal.SIGKILL)
+    mend = robots.break_disk("read-only")
+    wait_until(lambda: "read-only" in robots.process.output(), 5, "it says so")
+    time.sleep(1)
+    mend()
+    wait_back(one, other, timeout=30)
+    assert look(robots) == before
+    robots.adit_hub("node", "rename", "robots", "robot1", "arm")
+    ping.end()
 
 
 # --- the agent ----------------------------------------------------------------------------------
@@ -349,3 +363,82 @@ def test_agent_disk(fleet, robots, fault, sentence):
     wait_until(lambda: known_peers(one) >= {"robot2", "robot3"}, 20, "it is saved again")
     assert sentence not in one.adit("status").out
     assert not membership(one)["errors"]
+
+
+# --- races and secrets --------------------------------------------------------------------------
+
+
+def test_one_time_key_raced_by_100(lab):
+    """Exactly one of those who enrol at the same moment wins."""
+    hub, nodes = swarm.start(lab, 100, uses=1)
+    nodes.say("join 100")
+    wait_until(lambda: hub.json("status")["work"]["refusals"] >= 99, 10, "the others are refused")
+    work = hub.json("status")["work"]
+    assert work["enrolments"] >= 1
+    assert len(hub.json("node", "list", "robots")["nodes"]) == 1
+    (key,) = hub.json("key", "list", "robots")["keys"]
+    assert key["uses"] == key["max_uses"] == 1
+    actions = [event["action"] for event in hub.json("audit", "list")["events"]]
+    assert actions.count("node.enrol") == 1
+
+
+def notations(secret):
+    """A secret of 32 bytes as it might be written."""
+    text = base64.b64encode(secret).decode().rstrip("=")
+    yield from (text, base64.urlsafe_b64encode(secret).decode().rstrip("="), secret.hex(),
+                secret.hex().upper(), base64.b32encode(secret).decode().rstrip("="))
+
+
+def stored_keys(*machines):
+    for machine in machines:
+        for path in machine.inside("/var/lib").rglob("*.key"):
+            yield base64.b64decode(path.read_text())
+
+
+def said(directory, *machines):
+    """All logs, and the arguments and environments of all processes that run."""
+    for path in directory.glob("process-*.log"):
+        yield str(path), path.read_text(errors="replace")
+    for pid in {pid for machine in machines for pid in machine.pids()}:
+        for name in ("cmdline", "environ"):
+            yield f"{name} of {pid}", Path(f"/proc/{pid}/{name}").read_text(errors="replace")
+
+
+def test_no_secret_is_said(lab, tmp_path, monkeypatch):
+    """Of a run with all kinds of events, at the highest log level."""
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    fleet = Fleet(lab)
+    hub = fleet.hub().start()
+    hub.adit_hub("network", "add", "robots")
+    links = [hub.link("robots", "--uses", "3"), hub.link("robots"),
+             hub.link("robots", "--needs-approval")]
+    one, other, third = (fleet.node(name).start() for name in ("robot1", "robot2", "robot3"))
+    machines = hub, one, other, third
+    for node in (one, other):
+        node.join(links[0])
+    assert one.pings("robot2")
+    hub.adit_hub("key", "revoke", "robots", "2")
+    third.adit("join", links[1], "--timeout", "1", check=False)  # is refused
+    third.adit("leave", "robots", check=False)
+    third.adit("join", links[2], check=False)
+    hub.adit_hub("node", "approve", "robots", "robot3")
+    third.adit("wait", "joined", "--timeout", "15")
+    found = list(said(tmp_path, *machines))
+    os.kill(hub.server().pid, signal.SIGKILL)
+    os.kill(one.process.pid, signal.SIGHUP)
+    one.reboot()
+    one.inside("/var/lib/adit/robots.json").write_text("{")
+    one.start()
+    one.adit("wait", "joined", "--timeout", "15")
+    hub.adit_hub("node", "revoke", "robots", "robot2")
+    wait_back(one, third)
+    found += said(tmp_path, *machines)
+
+    keys = {base64.urlsafe_b64decode(link.split("#")[1] + "==") for link in links}
+    assert all(len(key) == 32 for key in keys), "a join key is not what this test takes it for"
+    secrets = keys | set(stored_keys(*machines))
+    assert len(secrets) == 3 + 2 + 3
+    assert any("adit-server" in text for _, text in found)  # it has looked at the right ones
+    for where, text in found:
+        for secret in secrets:
+            assert not [word for word in notations(secret) if word in text], where

@@ -20,7 +20,7 @@
 #define UP_FIRST_NS SECOND_NS
 #define UP_MAX_NS (30 * SECOND_NS)
 #define SAVE_DELAY_NS SECOND_NS
-#define SAVE_RETRY_NS (10 * SECOND_NS)
+#define SAVE_RETRY_NS (5 * SECOND_NS)
 #define LEAVE_NS (2 * SECOND_NS)
 
 uint64_t member_backoff(struct member *m, unsigned tries, uint64_t min_ns, uint64_t max_ns)
@@ -79,7 +79,8 @@ static uint64_t enrol_delay(struct member *m)
 static void send_enrol(struct member *m, uint64_t now_ns)
 {
 	const struct join_link *link = &m->settings.link;
-	struct enrol_request request = {.version = ENROL_VERSION};
+	struct enrol_request request = {
+		.version = ENROL_VERSION, .time_s = (uint64_t)m->ops->wall_s(m->ctx)};
 	struct message_enrol message;
 	uint8_t random[36];
 

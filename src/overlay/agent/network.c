@@ -445,9 +445,9 @@ static struct http_request *start(struct network *n, const char *method, const s
 	return http_start(n->agent->http, &call, line, done, ctx);
 }
 
-static void forget_asked(struct asked *asked)
+static void forget_asked(struct network *n, struct asked *asked)
 {
-	struct asked **at = &asked->network->asked;
+	struct asked **at = &n->asked;
 
 	while (*at != asked)
 		at = &(*at)->next;
@@ -461,7 +461,7 @@ static void answered(void *ctx, int status, const char *body, size_t len)
 	struct network *n = asked->network;
 	uint32_t id = asked->id;
 
-	forget_asked(asked);
+	forget_asked(n, asked);
 	member_answered(n->member, clock_boottime_ns(), id, status, body, len);
 }
 
@@ -531,13 +531,24 @@ static int save_key(struct network *n)
 	return r;
 }
 
+/* Whether the file would be the same. */
+static bool is_saved(const struct network *n, const struct member_settings *settings)
+{
+	json_t *before = member_settings_save(&n->saved), *now = member_settings_save(settings);
+	bool is_same = json_equal(before, now);
+
+	json_decref(before);
+	json_decref(now);
+	return is_same;
+}
+
 /* What a file in the folder of settings says is not ours to keep. */
 static int save_settings(struct network *n)
 {
 	const struct member_settings *settings = member_settings(n->member);
 	int r = 0;
 
-	if (!settings->is_configured && memcmp(&n->saved, settings, sizeof(n->saved)) != 0)
+	if (!settings->is_configured && !is_saved(n, settings))
 		r = write_json(n, STATE_JOIN, member_settings_save(settings));
 	if (r == 0)
 		n->saved = *settings;
@@ -687,7 +698,7 @@ void network_free(struct network *n)
 	resolver_cancel(n->resolver);
 	while (n->asked) {
 		http_cancel(n->asked->request);
-		forget_asked(n->asked);
+		forget_asked(n, n->asked);
 	}
 	op_close_stream(n);
 	op_end_enrol(n);

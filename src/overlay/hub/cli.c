@@ -263,11 +263,12 @@ static int write_noun_usage(FILE *stream, const char *noun, int status)
 
 int cli_main(int argc, char *argv[])
 {
-	const char *noun = argc > 1 ? argv[1] : NULL, *word = argc > 2 ? argv[2] : NULL;
+	const char *noun;
 	bool is_noun = false;
 
-	if (noun == NULL)
+	if (argc < 2)
 		return write_usage(stderr, CLI_USAGE);
+	noun = argv[1];
 	if (is_help(noun))
 		return write_usage(stdout, CLI_OK);
 	if (strcmp(noun, "--version") == 0 || strcmp(noun, "-v") == 0) {
@@ -282,14 +283,14 @@ int cli_main(int argc, char *argv[])
 		is_noun = true;
 		if (verb->verb == NULL)
 			return run_verb(verb, argc - 2, argv + 2);
-		if (word != NULL && strcmp(verb->verb, word) == 0)
+		if (argc > 2 && strcmp(verb->verb, argv[2]) == 0)
 			return run_verb(verb, argc - 3, argv + 3);
 	}
 	if (!is_noun) {
 		cli_complain("unknown word \"%s\"; `adit-hub --help' lists what there is", noun);
 		return CLI_USAGE;
 	}
-	if (word != NULL && is_help(word))
+	if (argc > 2 && is_help(argv[2]))
 		return write_noun_usage(stdout, noun, CLI_OK);
 	return write_noun_usage(stderr, noun, CLI_USAGE);
 }

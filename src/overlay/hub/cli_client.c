@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "overlay/hub/cli.h"
 
-enum { TIMEOUT_S = 60 };
+enum { TIMEOUT_S = 20 };
 
 char *cli_path(const char *format, ...)
 {
@@ -56,7 +56,7 @@ static int complain_of_transfer(CURL *curl, const struct cli *cli, CURLcode code
 				    "PATH names another)",
 			socket);
 	if (code == CURLE_OPERATION_TIMEDOUT)
-		return cli_complain("the hub does not answer");
+		return cli_complain("the hub does not answer; what `adit-hub run' prints says why");
 	return cli_complain("%s: %s", socket, curl_easy_strerror(code));
 }
 

@@ -8,6 +8,7 @@
 #include "overlay/hub/changes.h"
 #include "overlay/hub/router.h"
 #include "overlay/hub/views.h"
+#include "overlay/wire/ranges.h"
 
 enum { HUB_HOST = 1 };
 static const char hub_name[] = "hub";
@@ -174,7 +175,8 @@ static bool read_endpoints(const struct request *request, struct response *respo
 
 		/* A scope is a number of one machine, and a name of one of ours. */
 		if (text == NULL || strchr(text, '%') != NULL ||
-			endpoint_from_text(&ret_endpoints[i], text) != 0) {
+			endpoint_from_text(&ret_endpoints[i], text) != 0 ||
+			!endpoint_is_reachable(&ret_endpoints[i])) {
 			answer_error(response, 400,
 				"\"%.60s\" is no endpoint, like 192.0.2.1:51820 or "
 				"[2001:db8::1]:51820",

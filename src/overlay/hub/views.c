@@ -5,9 +5,9 @@
 #include "overlay/hub/views.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/encoding.h"
+#include "config/number.h"
 
 const char *node_state_name(enum node_state state)
 {
@@ -237,9 +237,11 @@ json_t *view_join_key(const struct join_key_info *info)
 json_t *view_admin(const struct admin *admin)
 {
 	const char *colon = strchr(admin->name, ':');
+	uint64_t uid = 0;
+	bool has_uid =
+		colon != NULL && number_from_text(colon + 1, strlen(colon + 1), UINT32_MAX, &uid);
 
 	return json_pack("{s:s%, s:I, s:s}", "name", admin->name,
 		colon != NULL ? (size_t)(colon - admin->name) : strlen(admin->name), "uid",
-		(json_int_t)(colon != NULL ? atoll(colon + 1) : -1), "role",
-		admin_role_name(admin->role));
+		has_uid ? (json_int_t)uid : -1, "role", admin_role_name(admin->role));
 }

@@ -125,7 +125,7 @@ static int join_key_by_id(
 
 static int revoke_join_key(struct store *store, const char *actor, int64_t network_id, int64_t id)
 {
-	struct join_key_info before, after;
+	struct join_key_info before = {0}, after;
 	sqlite3_stmt *q = query(store, SQL_JOIN_KEY_REVOKE);
 	int r = join_key_by_id(store, network_id, id, &before);
 

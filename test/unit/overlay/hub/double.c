@@ -47,14 +47,15 @@ static int64_t count(void)
 static void answer_door(void)
 {
 	struct door_question question;
-	struct door_verdict verdict = {.answer = {.version = ENROL_VERSION,
-					       .state = ENROL_ACTIVE,
-					       .hub_port = setup.hub_port,
-					       .api_port = setup.api_port,
-					       .address4 = {AF_INET, 16, 0, {100, 64, 0, 7}},
-					       .address6 = {AF_INET6, 64, 0, {0xfd, 7}},
-					       .hub_address4 = {AF_INET, 32, 0, {100, 64, 0, 1}},
-					       .hub_address6 = {AF_INET6, 128, 0, {0xfd, 1}}}};
+	struct door_verdict verdict = {
+		.answer = {.version = ENROL_VERSION,
+			.state = ENROL_ACTIVE,
+			.hub_port = setup.hub_port,
+			.api_port = setup.api_port,
+			.address4 = {AF_INET, 16, 0, {100, 64, 0, 7}},
+			.address6 = {AF_INET6, 64, 0, {0xfd, [15] = 7}},
+			.hub_address4 = {AF_INET, 32, 0, {100, 64, 0, 1}},
+			.hub_address6 = {AF_INET6, 128, 0, {0xfd, [15] = 1}}}};
 
 	if (!ipc_next(HUB_FD_DOOR, &question, sizeof(question), NULL, "door") ||
 		question.request.join_key[0] == 0xfe)

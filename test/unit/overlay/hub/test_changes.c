@@ -511,12 +511,28 @@ static void test_names_of_the_policy_are_given_by_people(void **state)
 	assert_int_equal(add_node(f, "lab", "arm", 5, true, "robot")->node.state, NODE_PENDING);
 }
 
+/* An error about the text as a whole is one of no line. */
+static void test_a_policy_that_is_too_long(void **state)
+{
+	static char body[80000];
+	struct fixture *f = *state;
+	json_t *answer;
+
+	add_network(f, "lab");
+	snprintf(body, sizeof(body), "{\"text\": \"%70000s\"}", "");
+	assert_int_equal(ask_as_root(f, "PUT", "/v1/networks/lab/policy", body, &answer), 400);
+	assert_null(json_object_get(answer, "line"));
+	assert_null(strstr(json_string_value(json_object_get(answer, "error")), "line 0"));
+	json_decref(answer);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_names_of_the_policy_are_given_by_people),
+		TEST(test_a_policy_that_is_too_long),
 		TEST(test_changes_reach_those_concerned),
 		TEST(test_nodes_tell_of_each_other),
 		TEST(test_the_longest_name_leaves),

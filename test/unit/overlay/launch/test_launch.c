@@ -173,7 +173,8 @@ static int ask_too_much(int fd)
 {
 	static const char *const names[] = {"", "-x", "a/b", "../x", "a b", "%d"};
 	static const char *const addresses[] = {"0.0.0.0/0", "10.0.0.1/0", "10.0.0.1/7",
-		"127.0.0.1/8", "224.0.0.1/24", "fd00::1/0", "::1/128", "ff02::1/64"};
+		"127.0.0.1/8", "224.0.0.1/24", "fd00::1/0", "::1/128", "ff02::1/64", "8.0.0.1/8",
+		"192.0.2.1/24", "100.63.0.1/16", "100.64.0.1/9", "2001:db8::1/64", "fe80::1/64"};
 	struct prefix bad = {.family = AF_UNIX, .cidr = 24, .addr = {10}};
 	const struct prefix good = prefix("10.1.0.1/16");
 	int uapi[2];
