@@ -21,7 +21,7 @@
 enum { BACKLOG = 4096, EVENTS = 256, DESCRIPTORS = 65536 };
 
 /* What an event is about: the upper half of its data. */
-enum tag { TAG_STREAM, TAG_API, TAG_ADMIN, TAG_DOOR, TAG_END };
+enum tag { TAG_STREAM, TAG_API, TAG_ADMIN, TAG_DOOR, TAG_LAUNCHER };
 
 struct server {
 	struct hub hub;
@@ -44,9 +44,9 @@ static int must_errno(int result, const char *what)
 	return must(result < 0 ? -errno : result, what);
 }
 
-static void watch(int fd, uint32_t events, enum tag tag)
+static void watch(int fd, enum tag tag)
 {
-	struct epoll_event event = {.events = events, .data.u64 = (uint64_t)tag << 32};
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)tag << 32};
 
 	must_errno(epoll_ctl(server.epoll_fd, EPOLL_CTL_ADD, fd, &event), "epoll");
 }
@@ -81,11 +81,10 @@ static void start(const char *subject)
 	must(hub_open(hub, HUB_DATABASE), "cannot begin");
 	must(http_new(hub, HUB_FD_API, false, &server.api), "node API");
 	must(http_new(hub, HUB_FD_ADMIN, true, &server.admin), "admin API");
-	watch(http_fd(server.api), EPOLLIN, TAG_API);
-	watch(http_fd(server.admin), EPOLLIN, TAG_ADMIN);
-	watch(HUB_FD_DOOR, EPOLLIN, TAG_DOOR);
-	watch(server.signal_fd, EPOLLIN, TAG_END);
-	watch(HUB_FD_LAUNCHER, 0, TAG_END); /* it closes its end, and waits for us */
+	watch(http_fd(server.api), TAG_API);
+	watch(http_fd(server.admin), TAG_ADMIN);
+	watch(HUB_FD_DOOR, TAG_DOOR);
+	watch(HUB_FD_LAUNCHER, TAG_LAUNCHER);
 	must(launch_ready(HUB_FD_LAUNCHER), "launcher");
 }
 
@@ -114,7 +113,7 @@ static void dispatch(const struct epoll_event *event, uint64_t now_ns)
 	case TAG_DOOR:
 		enrol_serve(&server.hub, HUB_FD_DOOR);
 		break;
-	case TAG_END: /* a signal, or the launcher: unasked it says only that we are to end */
+	case TAG_LAUNCHER: /* it answers when it is asked; else it says only that we are to end */
 		stop();
 	}
 }
