@@ -104,39 +104,33 @@ static int follow_peers(struct kernel *kernel)
 
 /* --- requests -------------------------------------------------------- */
 
-/* Leave no peer but this one, of whom the kernel cannot be asked alone. */
-static int select_peer(struct config *config, const uint8_t public_key[KEY_LEN])
+static struct config_peer *find_peer(const struct config *config, const uint8_t public_key[KEY_LEN])
 {
 	for (size_t i = 0; i < config->num_peers; i++) {
-		struct config_peer peer = config->peers[i];
-
-		if (memcmp(peer.public_key, public_key, KEY_LEN) != 0)
-			continue;
-		config->peers[i] = config->peers[0];
-		config->peers[0] = peer;
-		wipe(&peer, sizeof(peer));
-		return 0;
+		if (memcmp(config->peers[i].public_key, public_key, KEY_LEN) == 0)
+			return &config->peers[i];
 	}
-	return -ENOENT;
+	return NULL;
 }
 
-/* public_key: of the only peer to tell of; NULL: all. */
+/* public_key: of the only peer to tell of, though the kernel cannot be asked for it alone; NULL:
+ * all. */
 static void answer_get(struct kernel *kernel, const uint8_t *public_key, struct text *reply)
 {
-	struct config config = {0};
-	size_t num;
+	struct config config = {0}, told;
 	int r = device_get(kernel->device, &config);
 
-	num = config.num_peers;
+	told = config;
 	if (r == 0 && public_key) {
-		r = select_peer(&config, public_key);
-		config.num_peers = 1;
+		told.peers = find_peer(&config, public_key);
+		told.num_peers = 1;
+		r = told.peers ? 0 : -ENOENT;
 	}
 	if (r < 0)
 		uapi_write_errno(reply, r);
 	else
-		uapi_write_get_reply(reply, &config, local_server_is_restricted(kernel->server));
-	config.num_peers = num;
+		uapi_write_get_reply(reply, &told, local_server_is_restricted(kernel->server));
+	wipe(&told, sizeof(told));
 	config_deinit(&config);
 }
 
