@@ -26,6 +26,14 @@
  * for a decision, or there are more than 1,000 events a second. Multicast, broadcast and link-local
  * addresses are no events. There is one watcher at a time (-EBUSY) until its connection ends, and
  * what it is too slow to read is lost.
+ *
+ * Another is for who hands a connection to somebody who is not to know keys: after "hide_keys=1"
+ * and its reply, replies to get on this connection leave out private_key and preshared_key, until
+ * it ends. (Set requests may set them.)
+ *
+ * And a get may ask for a single peer, which costs the same however many there are: "get=1" and
+ * "public_key=HEX". The reply has what concerns the device, and this peer; "errno=-2" (ENOENT) when
+ * there is none.
  */
 #ifndef ADIT_CONFIG_UAPI_H
 #define ADIT_CONFIG_UAPI_H
@@ -37,10 +45,10 @@
 
 enum { UAPI_REQUEST_MAX = 64 << 20 }; /* bytes; a million allowed IPs take 26 million */
 
-enum uapi_operation { UAPI_GET, UAPI_SET, UAPI_WATCH, UAPI_REFUSE };
+enum uapi_operation { UAPI_GET, UAPI_SET, UAPI_WATCH, UAPI_REFUSE, UAPI_HIDE_KEYS, UAPI_GET_PEER };
 
-/* Look for one complete request ("get=1\n\n", "set=1\n" … "\n\n", "watch=1\n\n", or "refuse=" …
- * "\n\n") at the start of data.
+/* Look for one complete request ("get=1\n\n", "get=1\npublic_key=" … "\n\n", "set=1\n" … "\n\n",
+ * "watch=1\n\n", "refuse=" … "\n\n", or "hide_keys=1\n\n") at the start of data.
  * Returns its length in bytes including the empty line and sets *ret_operation; 0 if more bytes
  * are needed; -EPROTO if no request can begin like this; -EMSGSIZE if none has ended within
  * UAPI_REQUEST_MAX bytes. *scan (0 at first) remembers how far earlier calls on the same growing
@@ -60,14 +68,20 @@ MUST_CHECK ssize_t uapi_find_request(
 MUST_CHECK int uapi_parse_set(
 	const char *data, size_t len, struct config *ret_config, unsigned *ret_line);
 
+/* Read or write a complete get request for one peer. Returns 0, or -EINVAL with ret_key untouched.
+ */
+MUST_CHECK int uapi_parse_get_peer(const char *data, size_t len, uint8_t ret_key[KEY_LEN]);
+void uapi_write_get_peer(struct text *text, const uint8_t public_key[KEY_LEN]);
+
 /* Read or write "key=<address>", without a prefix length, and an empty line: the request "refuse",
  * or the event "wanted". Returns 0, or -EINVAL with ret_address untouched. */
 MUST_CHECK int uapi_parse_address(
 	const char *data, size_t len, const char *key, struct prefix *ret_address);
 void uapi_write_address(struct text *text, const char *key, const struct prefix *address);
 
-/* Write the reply to a get: everything the config holds, then "errno=0\n\n". */
-void uapi_write_get_reply(struct text *text, const struct config *config);
+/* Write the reply to a get: everything the config holds, but for secret keys if they are to be
+ * hidden, then "errno=0\n\n". */
+void uapi_write_get_reply(struct text *text, const struct config *config, bool hide_keys);
 
 /* Write the reply to a set or a failed get: "errno=N\n\n" with the (negative) error. */
 void uapi_write_errno(struct text *text, int error);

@@ -40,6 +40,13 @@ static void write_peer(struct text *text, const struct config_peer *peer)
 	}
 }
 
+void uapi_write_get_peer(struct text *text, const uint8_t public_key[KEY_LEN])
+{
+	text_printf(text, "get=1\n");
+	uapi_write_key(text, "public_key", public_key);
+	text_printf(text, "\n");
+}
+
 void uapi_write_set(struct text *text, const struct config *config)
 {
 	text_printf(text, "set=1\n");

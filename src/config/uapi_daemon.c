@@ -9,11 +9,13 @@
 
 #include "config/uapi_line.h"
 
-/* What requests begin with; no two with the same letter. */
+/* What requests begin with; none with the whole of another. */
 static const char *const beginnings[] = {[UAPI_GET] = "get=1\n\n",
 	[UAPI_SET] = "set=1\n",
 	[UAPI_WATCH] = "watch=1\n\n",
-	[UAPI_REFUSE] = "refuse="};
+	[UAPI_REFUSE] = "refuse=",
+	[UAPI_HIDE_KEYS] = "hide_keys=1\n\n",
+	[UAPI_GET_PEER] = "get=1\npublic_key="};
 
 /* The operation whose request data is or may become; -EPROTO: none. */
 static int find_operation(const char *data, size_t len)
@@ -171,12 +173,24 @@ int uapi_parse_set(const char *data, size_t len, struct config *ret_config, unsi
 	return r;
 }
 
-static void write_peer(struct text *text, const struct config_peer *peer)
+int uapi_parse_get_peer(const char *data, size_t len, uint8_t ret_key[KEY_LEN])
+{
+	struct uapi_line get, key, end;
+
+	if (uapi_line_next(&data, &len, &get) != 1 || !uapi_line_is(&get, "get") ||
+		uapi_line_next(&data, &len, &key) != 1 || !uapi_line_is(&key, "public_key") ||
+		uapi_line_next(&data, &len, &end) != 0 || len != 0)
+		return -EINVAL;
+	return uapi_line_key(&key, ret_key);
+}
+
+static void write_peer(struct text *text, const struct config_peer *peer, bool hide_keys)
 {
 	char prefix[PREFIX_TEXT_LEN], endpoint[ENDPOINT_TEXT_LEN];
 
 	uapi_write_key(text, "public_key", peer->public_key);
-	uapi_write_key(text, "preshared_key", peer->preshared_key);
+	if (!hide_keys)
+		uapi_write_key(text, "preshared_key", peer->preshared_key);
 	text_printf(text, "protocol_version=1\n");
 	if (peer->endpoint.family != 0) {
 		endpoint_to_text(endpoint, &peer->endpoint);
@@ -193,9 +207,10 @@ static void write_peer(struct text *text, const struct config_peer *peer)
 	}
 }
 
-void uapi_write_get_reply(struct text *text, const struct config *config)
+void uapi_write_get_reply(struct text *text, const struct config *config, bool hide_keys)
 {
-	if (config->flags & CONFIG_HAS_PRIVATE_KEY && !bytes_are_zero(config->private_key, KEY_LEN))
+	if (!hide_keys && config->flags & CONFIG_HAS_PRIVATE_KEY &&
+		!bytes_are_zero(config->private_key, KEY_LEN))
 		uapi_write_key(text, "private_key", config->private_key);
 	if (config->listen_port != 0)
 		text_printf(text, "listen_port=%u\n", config->listen_port);
@@ -205,7 +220,7 @@ void uapi_write_get_reply(struct text *text, const struct config *config)
 		text_printf(text, "drop_%s=%" PRIu64 "\n", config->counters[i].name,
 			config->counters[i].value);
 	for (size_t i = 0; i < config->num_peers; i++)
-		write_peer(text, &config->peers[i]);
+		write_peer(text, &config->peers[i], hide_keys);
 	uapi_write_errno(text, 0);
 }
 

@@ -113,31 +113,68 @@ static int exchange(int fd, struct text *request, struct text *reply)
 	return r;
 }
 
-int uapi_socket_get(int fd, struct config *ret_config)
+/* Send a get request, and release it. */
+static int get(int fd, struct text *request, struct config *ret_config)
 {
-	struct text request = {0}, reply = {0};
-	int r;
+	struct text reply = {0};
+	int r = exchange(fd, request, &reply);
 
 	*ret_config = (struct config){0};
-	text_printf(&request, "get=1\n\n");
-	r = exchange(fd, &request, &reply);
 	if (r == 0)
 		r = uapi_parse_get_reply(reply.data, reply.len, ret_config);
 	text_deinit(&reply);
 	return r;
 }
 
-int uapi_socket_set(int fd, const struct config *config)
+int uapi_socket_get(int fd, struct config *ret_config)
 {
-	struct text request = {0}, reply = {0};
+	struct text request = {0};
+
+	text_printf(&request, "get=1\n\n");
+	return get(fd, &request, ret_config);
+}
+
+int uapi_socket_get_peer(int fd, const uint8_t public_key[KEY_LEN], struct config *ret_config)
+{
+	struct text request = {0};
 	int r;
 
-	uapi_write_set(&request, config);
-	r = exchange(fd, &request, &reply);
+	uapi_write_get_peer(&request, public_key);
+	r = get(fd, &request, ret_config);
+	if (r == 0 && (ret_config->num_peers != 1 ||
+			      memcmp(ret_config->peers[0].public_key, public_key, KEY_LEN) != 0)) {
+		config_deinit(ret_config);
+		r = -EPROTO;
+	}
+	return r;
+}
+
+/* Send a request that is answered by an error alone, and release it. */
+static int demand(int fd, struct text *request)
+{
+	struct text reply = {0};
+	int r = exchange(fd, request, &reply);
+
 	if (r == 0)
 		r = uapi_parse_errno(reply.data, reply.len);
 	text_deinit(&reply);
 	return r;
+}
+
+int uapi_socket_set(int fd, const struct config *config)
+{
+	struct text request = {0};
+
+	uapi_write_set(&request, config);
+	return demand(fd, &request);
+}
+
+int uapi_socket_hide_keys(int fd)
+{
+	struct text request = {0};
+
+	text_printf(&request, "hide_keys=1\n\n");
+	return demand(fd, &request);
 }
 
 /* --- watching -------------------------------------------------------- */

@@ -27,6 +27,15 @@ MUST_CHECK int uapi_socket_connect(const char *ifname);
 MUST_CHECK int uapi_socket_get(int fd, struct config *ret_config);
 MUST_CHECK int uapi_socket_set(int fd, const struct config *config);
 
+/* Get the same of a tunnel of ours with no peer but this one, which is in ret_config->peers[0]. As
+ * above; -ENOENT, there is no such peer. */
+MUST_CHECK int uapi_socket_get_peer(
+	int fd, const uint8_t public_key[KEY_LEN], struct config *ret_config);
+
+/* Have a tunnel of ours hide secret keys from whoever has this connection, from now on (uapi.h).
+ * Returns 0 or a negative errno: -EPROTO, the daemon knows nothing of this, or is gone. */
+MUST_CHECK int uapi_socket_hide_keys(int fd);
+
 /* A connection on which a tunnel of ours tells which addresses packets want (uapi.h). */
 struct uapi_watch {
 	int fd;		/* borrowed; to be polled for reading */

@@ -30,6 +30,7 @@ struct client {
 	uint64_t served; /* when it was last served: the server's count */
 	bool more;	 /* there may be another request in `in` */
 	bool is_subscriber;
+	bool is_restricted;
 };
 
 struct local_server {
@@ -261,6 +262,16 @@ bool local_server_is_busy(const struct local_server *server)
 			return true;
 	}
 	return false;
+}
+
+void local_server_restrict(struct local_server *server)
+{
+	server->answered->is_restricted = true;
+}
+
+bool local_server_is_restricted(const struct local_server *server)
+{
+	return server->answered->is_restricted;
 }
 
 static struct client *find_subscriber(struct local_server *server)

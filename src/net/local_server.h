@@ -39,6 +39,11 @@ unsigned local_server_pollfds(const struct local_server *server, struct pollfd *
 /* Whether a client has said part of a request, or has not read all that it was answered. */
 bool local_server_is_busy(const struct local_server *server);
 
+/* Restrict the client that is just being answered until it is gone, and whether it is. What this
+ * means is the caller's to know. */
+void local_server_restrict(struct local_server *server);
+bool local_server_is_restricted(const struct local_server *server);
+
 /* Have the client that is just being answered hear what is pushed from now on, after that answer.
  * Returns 0, or -EBUSY: another one does. It is not sent away to make room. */
 MUST_CHECK int local_server_subscribe(struct local_server *server);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -63,12 +64,11 @@ static void knock(const char *addresses)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(DISCARD_PORT)};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(DISCARD_PORT)};
-	char address[PREFIX_TEXT_LEN] = "";
+	char address[PREFIX_TEXT_LEN];
 	struct prefix prefix;
 	int fd;
 
-	strncat(address, addresses, sizeof(address) - 1);
-	address[strcspn(address, "\n")] = '\0';
+	snprintf(address, sizeof(address), "%.*s", (int)strcspn(addresses, "\n"), addresses);
 	if (prefix_from_text(&prefix, address) < 0)
 		return;
 	fd = socket(prefix.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -406,15 +406,15 @@ static int collect_rest(struct settings *s, uint32_t id, struct config_peer *pee
 	return r;
 }
 
-/* The next REPORT_WINDOW peers from number *next on. */
-static int collect_peers(struct settings *s, uint32_t *next, struct config *config)
+/* The next REPORT_WINDOW peers from number *next on, before end. */
+static int collect_peers(struct settings *s, uint32_t *next, uint32_t end, struct config *config)
 {
 	uint32_t ids[REPORT_WINDOW], cursors[REPORT_WINDOW];
 	const size_t first = config->num_peers;
 	size_t num = 0;
 	int r = 0;
 
-	for (; *next < s->end_id && num < REPORT_WINDOW; ++*next) {
+	for (; *next < end && num < REPORT_WINDOW; ++*next) {
 		if (!s->peers[*next].exists)
 			continue;
 		ids[num++] = *next;
@@ -434,18 +434,25 @@ static int collect_peers(struct settings *s, uint32_t *next, struct config *conf
 	return r;
 }
 
-int settings_collect(struct settings *s, struct config *ret_config)
+int settings_collect(struct settings *s, const uint8_t *public_key, struct config *ret_config)
 {
+	uint32_t next = 0, end = s->end_id;
 	int r = 0;
 
+	*ret_config = (struct config){0};
+	if (public_key) {
+		if (!find_peer(s, public_key, &next))
+			return -ENOENT;
+		end = next + 1;
+	}
 	*ret_config = (struct config){.listen_port = s->listen_port, .fwmark = s->fwmark};
 	if (!bytes_are_zero(s->public_key, KEY_LEN)) {
 		ret_config->flags |= CONFIG_HAS_PRIVATE_KEY;
 		neighbours_ask_vault(
 			s->neighbours, VAULT_GET_PRIVATE_KEY, 0, NULL, ret_config->private_key);
 	}
-	for (uint32_t next = 0; next < s->end_id && r == 0;)
-		r = collect_peers(s, &next, ret_config);
+	while (next < end && r == 0)
+		r = collect_peers(s, &next, end, ret_config);
 	for (int reason = DROP_NONE + 1; reason < DROP_NUM && r == 0; reason++)
 		r = config_add_counter(ret_config, drop_name((enum drop)reason),
 			atomic_load(&s->page->drops[reason]));

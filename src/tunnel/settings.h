@@ -24,9 +24,11 @@ void settings_free(struct settings *settings);
  * nothing changed (-EADDRINUSE, -EPERM…: the sockets; -ENOSPC: too many peers). */
 MUST_CHECK int settings_apply(struct settings *settings, const struct config *config);
 
-/* Collect what uapi_write_get_reply writes into ret_config, to be released with config_deinit.
- * Returns 0 or -ENOMEM, with ret_config empty. */
-MUST_CHECK int settings_collect(struct settings *settings, struct config *ret_config);
+/* Collect what uapi_write_get_reply writes into ret_config, to be released with config_deinit: with
+ * all peers, or the one with public_key if that is not NULL. Returns 0, -ENOMEM or -ENOENT, with
+ * ret_config empty. */
+MUST_CHECK int settings_collect(
+	struct settings *settings, const uint8_t *public_key, struct config *ret_config);
 
 /* The interface changed its state: open or close the sockets, tell the others. When the sockets
  * cannot be opened the interface is set down again. */

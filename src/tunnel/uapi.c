@@ -27,16 +27,29 @@ void uapi_remove_socket(const char *ifname)
 	unlink(path);
 }
 
-static void answer_get(struct settings *settings, struct text *reply)
+/* public_key: of the only peer to tell of; NULL: all. */
+static void answer_get(const struct uapi *uapi, const uint8_t *public_key, struct text *reply)
 {
 	struct config config = {0};
-	int r = settings_collect(settings, &config);
+	int r = settings_collect(uapi->settings, public_key, &config);
 
 	if (r < 0)
 		uapi_write_errno(reply, r);
 	else
-		uapi_write_get_reply(reply, &config);
+		uapi_write_get_reply(reply, &config, local_server_is_restricted(uapi->server));
 	config_deinit(&config);
+}
+
+static void answer_get_peer(
+	const struct uapi *uapi, const char *data, size_t len, struct text *reply)
+{
+	uint8_t public_key[KEY_LEN];
+	int r = uapi_parse_get_peer(data, len, public_key);
+
+	if (r < 0)
+		uapi_write_errno(reply, r);
+	else
+		answer_get(uapi, public_key, reply);
 }
 
 static void answer_set(struct settings *settings, const char *data, size_t len, struct text *reply)
@@ -84,7 +97,7 @@ ssize_t uapi_answer(void *ctx, const char *data, size_t len, size_t *scan, struc
 		return request_len;
 	switch (operation) {
 	case UAPI_GET:
-		answer_get(uapi->settings, reply);
+		answer_get(uapi, NULL, reply);
 		break;
 	case UAPI_SET:
 		answer_set(uapi->settings, data, (size_t)request_len, reply);
@@ -94,6 +107,13 @@ ssize_t uapi_answer(void *ctx, const char *data, size_t len, size_t *scan, struc
 		break;
 	case UAPI_REFUSE:
 		answer_refuse(uapi->settings, data, (size_t)request_len, reply);
+		break;
+	case UAPI_HIDE_KEYS:
+		local_server_restrict(uapi->server);
+		uapi_write_errno(reply, 0);
+		break;
+	case UAPI_GET_PEER:
+		answer_get_peer(uapi, data, (size_t)request_len, reply);
 		break;
 	}
 	return request_len;

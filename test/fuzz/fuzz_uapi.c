@@ -49,19 +49,23 @@ static void parse_as_set(const char *data, size_t len)
 
 static void parse_as_reply(const char *data, size_t len)
 {
-	struct text first = {0}, second = {0};
+	struct text first = {0}, second = {0}, hidden = {0};
 	struct config config;
 
 	if (uapi_parse_get_reply(data, len, &config) != 0) {
 		check(is_empty(&config));
 		return;
 	}
-	uapi_write_get_reply(&first, &config);
+	uapi_write_get_reply(&first, &config, false);
+	uapi_write_get_reply(&hidden, &config, true);
+	check(!memmem(hidden.data, hidden.len, "private_key=", 12));
+	check(!memmem(hidden.data, hidden.len, "preshared_key=", 14));
 	config_deinit(&config);
 	check(uapi_parse_get_reply(first.data, first.len, &config) == 0);
-	uapi_write_get_reply(&second, &config);
+	uapi_write_get_reply(&second, &config, false);
 	config_deinit(&config);
 	check(same_text(&first, &second));
+	text_deinit(&hidden);
 	text_deinit(&first);
 	text_deinit(&second);
 }
@@ -77,6 +81,19 @@ static void parse_as_address(const char *data, size_t len, const char *key)
 	uapi_write_address(&text, key, &address);
 	check(uapi_parse_address(text.data, text.len, key, &again) == 0);
 	check(memcmp(&address, &again, sizeof(address)) == 0);
+	text_deinit(&text);
+}
+
+static void parse_as_get_peer(const char *data, size_t len)
+{
+	uint8_t key[KEY_LEN], again[KEY_LEN];
+	struct text text = {0};
+
+	if (uapi_parse_get_peer(data, len, key) != 0)
+		return;
+	uapi_write_get_peer(&text, key);
+	check(uapi_parse_get_peer(text.data, text.len, again) == 0);
+	check(memcmp(key, again, KEY_LEN) == 0);
 	text_deinit(&text);
 }
 
@@ -98,6 +115,8 @@ static void find(const char *data, size_t len)
 		parse_as_set(data, (size_t)found);
 	if (found > 0 && operation == UAPI_REFUSE)
 		parse_as_address(data, (size_t)found, "refuse");
+	if (found > 0 && operation == UAPI_GET_PEER)
+		parse_as_get_peer(data, (size_t)found);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -106,5 +125,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	parse_as_set((const char *)data, size);
 	parse_as_reply((const char *)data, size);
 	parse_as_address((const char *)data, size, "wanted");
+	parse_as_get_peer((const char *)data, size);
 	return 0;
 }

@@ -96,7 +96,8 @@ def test_revoked_node_is_cut_off(fleet, robots):
     assert one.pings("robot2") and third.pings("robot2")
     address = addresses(other)[0]
     begin = time.monotonic()
-    robots.adit_hub("node", "revoke", "robots", "robot2")
+    out = robots.adit_hub("node", "revoke", "robots", "robot2", "--with-key").out
+    assert "lets nobody in" in out
     wait_until(lambda: not peers(one) and not peers(third), 1, "its peers have dropped its key")
     assert time.monotonic() - begin < 1.5
     assert one.run("ping", "-c", "1", "-W", "1", address, check=False).code != 0
@@ -215,6 +216,19 @@ def test_policy(fleet, robots, tmp_path):
     assert not fetch(laptop, robot, 8000)
 
 
+def test_flushed_filter(fleet, robots):
+    """Who flushes the firewall does not open a node to its peers."""
+    one, other = joined(fleet, robots, "robot1", "robot2")
+    assert one.pings("robot2")
+    other.run("nft", "flush", "ruleset")
+    wait_until(lambda: "adit-robots" in other.run("nft", "list", "ruleset").out, 2,
+               "the rules are back")
+    assert "it is back" in other.process.output()
+    assert one.pings("robot2")
+    other.process.stop(signal.SIGTERM)
+    assert "adit-robots" not in other.run("nft", "list", "ruleset").out
+
+
 def test_hub_restart(fleet, robots):
     """Established tunnels never stop; afterwards everybody is back."""
     one, other = joined(fleet, robots, "robot1", "robot2")
@@ -240,6 +254,17 @@ def test_agent_restart_with_the_hub_down(fleet, robots):
                10, "the peer that was known answers")
     assert one.pings("robot2")  # by name, too
     assert stream(one) != "connected"
+
+
+def test_agent_takes_over_the_files_of_an_earlier_user(fleet, robots):
+    """As when it ran before there was a user adit."""
+    (node,) = joined(fleet, robots, "robot1")
+    before = addresses(node)
+    node.process.stop(signal.SIGTERM)
+    node.run("chown", "-R", "1234:1234", "/var/lib/adit")
+    node.start()
+    node.adit("wait", "joined", "--timeout", "5")
+    assert addresses(node) == before
 
 
 def test_unattended_robot(fleet, robots, tmp_path):

@@ -61,9 +61,9 @@ class Uapi:
         assert re.fullmatch(r"errno=-?\d+", reply), reply
         return int(reply.removeprefix("errno="))
 
-    def get(self):
+    def get(self, *lines):
         """The device's lines, and the lines of each peer by public key."""
-        self.send("get=1\n\n")
+        self.send("".join(f"{line}\n" for line in ("get=1", *lines)) + "\n")
         *lines, last = self.reply().split("\n")
         assert last == "errno=0"
         device, peers = [], {}
@@ -337,6 +337,61 @@ def test_many_requests_on_one_connection(uapi):
     uapi.send("get=1\n\n" * 3)
     uapi.socket.shutdown(socket.SHUT_WR)
     assert [uapi.reply() is not None for _ in range(4)] == [True] * 3 + [False]
+
+
+def test_keys_are_hidden_from_a_connection_that_asked(running, uapi):
+    assert uapi.set(f"private_key={PRIVATE}", f"public_key={A}", f"preshared_key={PSK}",
+                    "allowed_ip=10.0.0.0/8", f"public_key={B}") == 0
+    other = Uapi(running.ifname)
+    whole = other.get()
+    assert f"private_key={PRIVATE}" in whole[0] and f"preshared_key={PSK}" in whole[1][A]
+    shown = ([line for line in whole[0] if "private_key" not in line],
+             {peer: [line for line in lines if "preshared_key" not in line]
+              for peer, lines in whole[1].items()})
+    uapi.send("hide_keys=1\n\n" + "get=1\n\n")
+    assert uapi.reply() == "errno=0"
+    text = uapi.reply()
+    assert "private" not in text and "preshared" not in text and PSK not in text
+    for _ in range(2):
+        assert uapi.get() == shown
+        assert other.get() == whole
+        uapi.send("hide_keys=1\n\n")  # once more changes nothing
+        assert uapi.reply() == "errno=0"
+    assert uapi.set(f"private_key={PSK}", f"public_key={B}", f"preshared_key={PRIVATE}") == 0
+    assert uapi.get() == shown
+    assert f"preshared_key={PRIVATE}" in other.get()[1][B]
+    assert Uapi(running.ifname).get() == other.get()
+    uapi.send("hide_keys=0\n\n")
+    assert uapi.reply() is None
+
+
+def test_one_peer_is_told_of(running, uapi):
+    assert uapi.set(f"private_key={PRIVATE}", "listen_port=5181",
+                    *thousand_peers().split()) == 0
+    device, peers = uapi.get()
+    assert len(peers) == 1000
+    for n in (1, 2, 500, 1000):
+        name = f"{n:064x}"
+        assert uapi.get(f"public_key={name}") == (device, {name: peers[name]})
+    # One with more allowed IPs than a report holds, and a secret of its own.
+    name = f"{7:064x}"
+    assert uapi.set(f"public_key={name}", f"preshared_key={PSK}", "endpoint=192.0.2.1:1",
+                    *(f"allowed_ip=fd00:{n:x}::/64" for n in range(500))) == 0
+    one = uapi.get(f"public_key={name}")
+    assert one == (device, {name: uapi.get()[1][name]})
+    assert len(one[1][name]) > 500 and f"preshared_key={PSK}" in one[1][name]
+    assert uapi.set(f"public_key={name}", "remove=true") == 0
+    for request, error in ((f"public_key={name}", -2), (f"public_key={'0' * 64}", -2),
+                           ("public_key=x", -22), (f"public_key={A}\npublic_key={A}", -22)):
+        uapi.send(f"get=1\n{request}\n\n")
+        assert uapi.reply() == f"errno={error}"
+    uapi.send("hide_keys=1\n\n")
+    assert uapi.reply() == "errno=0"
+    uapi.send(f"get=1\npublic_key={1:064x}\n\n")
+    text = uapi.reply()
+    assert f"public_key={1:064x}" in text and "private" not in text and "preshared" not in text
+    uapi.send("get=1\nprivate_key=\n\n")
+    assert uapi.reply() is None
 
 
 def test_many_connections(running):

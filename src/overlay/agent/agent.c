@@ -131,7 +131,8 @@ static void add_configured(struct settings_files *files)
 			add(&settings);
 		wipe(&settings, sizeof(settings));
 	}
-	wipe(files->files, files->num * sizeof(*files->files));
+	if (files->files)
+		wipe(files->files, files->num * sizeof(*files->files));
 	free(files->files);
 }
 
@@ -146,10 +147,15 @@ static void add_joined(void)
 	for (int i = 0; i < num; i++) {
 		struct member_settings settings;
 		json_t *json;
+		int r;
 
-		if (agent_find(&agent, names[i]) ||
-			state_read(agent.state_fd, names[i], STATE_JOIN, &json) < 0)
+		if (agent_find(&agent, names[i]))
 			continue;
+		r = state_read(agent.state_fd, names[i], STATE_JOIN, &json);
+		if (r < 0) {
+			log_error("%s: what was joined cannot be read: %s", names[i], strerror(-r));
+			continue;
+		}
 		if (member_settings_load(&settings, json) == 0 &&
 			strcmp(settings.link.network, names[i]) == 0)
 			add(&settings);

@@ -18,23 +18,6 @@
 #include "base/log.h"
 #include "overlay/agent/agent.h"
 
-#define NOBODY 65534U
-
-/* Whom sandbox_choose_user has chosen. */
-static void read_user(uid_t *uid, gid_t *gid)
-{
-	const char *text = getenv(SANDBOX_ENV_USER);
-	char *end;
-
-	*uid = *gid = NOBODY;
-	if (!text)
-		return;
-	*uid = (uid_t)strtoul(text, &end, 10);
-	if (*uid == 0 || *end != ':')
-		role_fail(SANDBOX_ENV_USER, -EINVAL);
-	*gid = (gid_t)strtoul(end + 1, NULL, 10);
-}
-
 static void must(long result, const char *what)
 {
 	if (result < 0)
@@ -50,7 +33,7 @@ static void change_user(void)
 	uid_t uid;
 	gid_t gid;
 
-	read_user(&uid, &gid);
+	sandbox_user(&uid, &gid);
 	must(prctl(PR_SET_KEEPCAPS, 1), "PR_SET_KEEPCAPS");
 	must(setgroups(0, NULL), "setgroups");
 	must(setresgid(gid, gid, gid), "setresgid");

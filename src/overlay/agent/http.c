@@ -249,8 +249,10 @@ void http_free(struct http *http)
 {
 	if (!http)
 		return;
-	while (http->requests)
-		request_free(http->requests);
+	for (struct http_request *request = http->requests, *next; request; request = next) {
+		next = request->next;
+		request_free(request);
+	}
 	if (http->multi)
 		curl_multi_cleanup(http->multi);
 	curl_slist_free_all(http->headers);

@@ -4,6 +4,7 @@
  * folders and the socket, starts the agent, and serves it as the launcher. When the agent dies it
  * is started again; tunnels go on meanwhile.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -107,20 +108,44 @@ static int parse_options(int argc, char *argv[], struct options *ret_options)
 	return 1;
 }
 
+/* The files in the folder may be those of the user that an earlier agent ran as. */
+static void own_files(DIR *dir, uid_t uid, gid_t gid)
+{
+	const struct dirent *entry;
+
+	while ((entry = readdir(dir))) {
+		int fd = openat(
+			dirfd(dir), entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		struct stat status;
+
+		if (fd < 0)
+			continue;
+		if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 &&
+			fchown(fd, uid, gid) < 0)
+			log_error("%s: %m", entry->d_name);
+		close(fd);
+	}
+}
+
 /* The folder of state, for the agent's user alone. On a disk that became read-only it can be read.
  */
 static int make_state_dir(const char *path)
 {
-	const char *user = getenv(SANDBOX_ENV_USER);
 	struct stat status;
-	unsigned uid, gid;
+	uid_t uid;
+	gid_t gid;
+	DIR *dir;
 
-	if (!user || sscanf(user, "%u:%u", &uid, &gid) != 2)
-		return -EINVAL;
+	sandbox_user(&uid, &gid);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	if (lstat(path, &status) == 0 && status.st_uid == uid && status.st_gid == gid)
 		return 0;
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	own_files(dir, uid, gid);
+	closedir(dir);
 	return lchown(path, uid, gid) < 0 ? -errno : 0;
 }
 

@@ -79,7 +79,8 @@ static uint64_t enrol_delay(struct member *m)
 static void send_enrol(struct member *m, uint64_t now_ns)
 {
 	const struct join_link *link = &m->settings.link;
-	struct enrol_request request = {.version = ENROL_VERSION};
+	struct enrol_request request = {
+		.version = ENROL_VERSION, .time_s = (uint64_t)m->ops->wall_s(m->ctx)};
 	struct message_enrol message;
 	uint8_t random[36];
 

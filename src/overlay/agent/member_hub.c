@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "overlay/wire/ranges.h"
 
 #define STREAM_FIRST_NS (200 * MSEC_NS)
 #define STREAM_MAX_NS (30 * SECOND_NS)
@@ -314,16 +315,6 @@ void member_drop_requests(struct member *m)
 static bool is_same_address(const struct prefix *a, const struct prefix *b)
 {
 	return a->family == b->family && memcmp(a->addr, b->addr, sizeof(a->addr)) == 0;
-}
-
-static bool prefix_contains(const struct prefix *prefix, const struct prefix *address)
-{
-	unsigned bytes = prefix->cidr / 8, bits = prefix->cidr % 8;
-	uint8_t mask = (uint8_t)(0xff00 >> bits);
-
-	return prefix->family == address->family &&
-	       memcmp(prefix->addr, address->addr, bytes) == 0 &&
-	       (bits == 0 || ((prefix->addr[bytes] ^ address->addr[bytes]) & mask) == 0);
 }
 
 bool member_owns_address(const struct member *m, const struct prefix *address)

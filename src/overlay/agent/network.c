@@ -345,6 +345,31 @@ static void op_refuse(void *ctx, const struct prefix *address)
 
 /* --- the filter ------------------------------------------------------- */
 
+/* Somebody has changed nftables: the host may be without our rules. */
+static void filter_changed(void *ctx, uint32_t events)
+{
+	struct network *n = network_of(ctx);
+	bool mended = false;
+	int r = filter_mend(n->filter, &mended);
+
+	(void)events;
+	if (r < 0)
+		log_error("%s: the packet filter was removed and cannot be made anew: %s", n->name,
+			filter_error(n->filter));
+	else if (mended)
+		log_error("%s: somebody removed the packet filter; it is back", n->name);
+}
+
+static void op_close_filter(void *ctx)
+{
+	struct network *n = network_of(ctx);
+
+	if (n->filter)
+		loop_unwatch(n->agent->loop, filter_fd(n->filter));
+	filter_free(n->filter);
+	n->filter = NULL;
+}
+
 static int op_open_filter(
 	void *ctx, const char *ifname, const struct prefix *hubs, unsigned num_hubs)
 {
@@ -357,15 +382,12 @@ static int op_open_filter(
 	if (r < 0)
 		log_error("%s: nftables: %s", n->name, error && *error ? error : strerror(-r));
 	free(error);
+	if (r == 0) {
+		r = loop_watch(n->agent->loop, filter_fd(n->filter), EPOLLIN, filter_changed, n);
+		if (r < 0)
+			op_close_filter(n);
+	}
 	return r;
-}
-
-static void op_close_filter(void *ctx)
-{
-	struct network *n = network_of(ctx);
-
-	filter_free(n->filter);
-	n->filter = NULL;
 }
 
 static int op_set_filter(void *ctx, int64_t peer_id, const struct prefix *addresses,
@@ -445,9 +467,9 @@ static struct http_request *start(struct network *n, const char *method, const s
 	return http_start(n->agent->http, &call, line, done, ctx);
 }
 
-static void forget_asked(struct asked *asked)
+static void forget_asked(struct network *n, struct asked *asked)
 {
-	struct asked **at = &asked->network->asked;
+	struct asked **at = &n->asked;
 
 	while (*at != asked)
 		at = &(*at)->next;
@@ -461,7 +483,7 @@ static void answered(void *ctx, int status, const char *body, size_t len)
 	struct network *n = asked->network;
 	uint32_t id = asked->id;
 
-	forget_asked(asked);
+	forget_asked(n, asked);
 	member_answered(n->member, clock_boottime_ns(), id, status, body, len);
 }
 
@@ -531,13 +553,24 @@ static int save_key(struct network *n)
 	return r;
 }
 
+/* Whether the file would be the same. */
+static bool is_saved(const struct network *n, const struct member_settings *settings)
+{
+	json_t *before = member_settings_save(&n->saved), *now = member_settings_save(settings);
+	bool is_same = json_equal(before, now);
+
+	json_decref(before);
+	json_decref(now);
+	return is_same;
+}
+
 /* What a file in the folder of settings says is not ours to keep. */
 static int save_settings(struct network *n)
 {
 	const struct member_settings *settings = member_settings(n->member);
 	int r = 0;
 
-	if (!settings->is_configured && memcmp(&n->saved, settings, sizeof(n->saved)) != 0)
+	if (!settings->is_configured && !is_saved(n, settings))
 		r = write_json(n, STATE_JOIN, member_settings_save(settings));
 	if (r == 0)
 		n->saved = *settings;
@@ -677,6 +710,8 @@ void network_end(struct network *n)
 {
 	if (!n->has_left)
 		(void)op_save(n);
+	/* without the filter, and with the tunnel, everybody could send everything */
+	op_close_tunnel(n);
 	op_close_filter(n);
 }
 
@@ -687,14 +722,14 @@ void network_free(struct network *n)
 	resolver_cancel(n->resolver);
 	while (n->asked) {
 		http_cancel(n->asked->request);
-		forget_asked(n->asked);
+		forget_asked(n, n->asked);
 	}
 	op_close_stream(n);
 	op_end_enrol(n);
 	close_uapi(n);
 	loop_remove_timer(n->agent->loop, n->timer);
 	member_free(n->member);
-	filter_free(n->filter);
+	op_close_filter(n);
 	wipe(n, sizeof(*n));
 	free(n);
 }

@@ -102,8 +102,8 @@ int state_read(int dir_fd, const char *network, enum state_file file, json_t **r
 
 int state_read_key(int dir_fd, const char *network, uint8_t ret_key[KEY_LEN])
 {
-	char name[FILE_NAME_LEN], *data;
-	size_t len;
+	char name[FILE_NAME_LEN], *data = NULL;
+	size_t len = 0;
 	int r;
 
 	file_name(name, network, key_suffix, "");

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "net/udp.h"
 #include "overlay/door/guests.h"
-#include "overlay/hub/roles.h"
 #include "tunnel/ipc.h"
 
 enum { EXPIRE_INTERVAL_MS = 1000, VERDICTS_PER_ROUND = 64 };
@@ -142,13 +141,12 @@ static void start(void)
 		role_fail("cannot start", -ENOMEM);
 }
 
-void door_main(const char *subject)
+void door_main(const struct sandbox *sandbox)
 {
 	const struct ack ready = {ACK_READY};
 
-	(void)subject;
 	start();
-	sandbox_enter(&hub_roles[HUB_ROLE_DOOR].sandbox);
+	sandbox_enter(sandbox);
 	ipc_tell(DOOR_FD_HUB, &ready, sizeof(ready), "launcher");
 	for (;;) {
 		struct pollfd fds[] = {{.fd = DOOR_FD_HUB, .events = POLLIN},

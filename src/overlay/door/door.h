@@ -41,6 +41,7 @@ struct door_verdict {
 	struct enrol_answer answer;
 };
 
-noreturn void door_main(const char *subject);
+/* What a door does after exec, in this sandbox once it has what it needs. */
+noreturn void door_main(const struct sandbox *sandbox);
 
 #endif

@@ -136,7 +136,7 @@ void elements_write(struct text *text, const char *verb, const char *table,
 		[SET_PORTS4] = "ports4",
 		[SET_PORTS6] = "ports6"};
 
-	for (uint8_t set = 0; set < NUM_SETS; set++) {
+	for (unsigned set = 0; set < NUM_SETS; set++) {
 		bool has_any = false;
 
 		for (size_t i = 0; i < num; i++) {

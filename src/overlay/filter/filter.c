@@ -101,6 +101,8 @@ static int peer_init(struct peer *ret_peer, int64_t id, const struct prefix *add
 	unsigned num_addresses, const struct policy_allowance *allowances, unsigned num_allowances)
 {
 	struct peer peer = {.id = id};
+	struct element *elements;
+	size_t num_elements;
 	int r;
 
 	if (num_addresses > FILTER_ADDRESSES_MAX || num_allowances > POLICY_ALLOWANCES_MAX)
@@ -118,12 +120,14 @@ static int peer_init(struct peer *ret_peer, int64_t id, const struct prefix *add
 		address = masked(addresses[i]);
 		add_address(&peer, &address);
 	}
-	r = elements_new(&peer.elements, &peer.num_elements, peer.addresses, peer.num_addresses,
-		allowances, num_allowances);
+	r = elements_new(&elements, &num_elements, peer.addresses, peer.num_addresses, allowances,
+		num_allowances);
 	if (r < 0) {
 		peer_deinit(&peer);
 		return r;
 	}
+	peer.elements = elements;
+	peer.num_elements = num_elements;
 	*ret_peer = peer;
 	return 0;
 }

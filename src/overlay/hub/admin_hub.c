@@ -234,6 +234,7 @@ void serve_set_admin(struct request *request, struct response *response)
 	struct admin admin = {.network_id = search.network_id};
 	const char *role = "";
 	int64_t uid = -1;
+	json_t *view;
 	int len, r;
 
 	if (!field_text(request, response, "role", &role) ||
@@ -256,10 +257,14 @@ void serve_set_admin(struct request *request, struct response *response)
 	}
 	if (r == 0)
 		r = store_set_admin(request->hub->store, request->actor, &admin);
-	if (r != 0)
+	if (r != 0) {
 		answer_store_error(request, response, r);
-	else
-		answer(response, 200, view_admin(&admin));
+		return;
+	}
+	view = view_admin(&admin);
+	if (view != NULL && request->realm != NULL)
+		json_object_set_new(view, "network", json_string(request->realm->network.name));
+	answer(response, 200, view);
 }
 
 void serve_remove_admin(struct request *request, struct response *response)

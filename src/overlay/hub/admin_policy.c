@@ -27,6 +27,10 @@ void serve_policy(struct request *request, struct response *response)
 
 static void answer_line_error(struct response *response, unsigned line, const char *error)
 {
+	if (line == 0) { /* the text as a whole */
+		answer_error(response, 400, "%s", error);
+		return;
+	}
 	answer_error(response, 400, "line %u: %s", line, error);
 	if (response->body != NULL)
 		json_object_set_new(response->body, "line", json_integer(line));

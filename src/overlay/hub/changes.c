@@ -308,8 +308,8 @@ int changes_connect(struct hub *hub, struct member *member, struct member *peer)
 		return r;
 	hub->work.connects++;
 	read_seq(hub, member->realm);
-	tunnel_look_for(&hub->tunnel, &hub->directory, member, now_ns);
-	tunnel_look_for(&hub->tunnel, &hub->directory, peer, now_ns);
+	tunnel_look_for(&hub->tunnel, member, now_ns);
+	tunnel_look_for(&hub->tunnel, peer, now_ns);
 	return 0;
 }
 

@@ -35,6 +35,7 @@ static const struct option options[OPTION_NUM] = {
 	[OPTION_SOCKET] = {"--socket", true},
 	[OPTION_TAG] = {"--tag", true},
 	[OPTION_USES] = {"--uses", true},
+	[OPTION_WITH_KEY] = {"--with-key", false},
 };
 
 #define O(name) (UINT32_C(1) << OPTION_##name)
@@ -74,8 +75,9 @@ static const struct verb verbs[] = {
 		"give a node these tags and no others"},
 	{"node", "expire", cli_node_expire, 2, 3, 0, "NETWORK NODE [TIME|never]",
 		"let a node's membership end after a time, or now"},
-	{"node", "revoke", cli_node_revoke, 2, 2, 0, "NETWORK NODE",
-		"shut a node out for good, and have its peers forget it"},
+	{"node", "revoke", cli_node_revoke, 2, 2, O(WITH_KEY), "NETWORK NODE [--with-key]",
+		"shut a node out for good, and have its peers forget it (--with-key: and make the "
+		"join key useless that it came with)"},
 	{"node", "remove", cli_node_remove, 2, 2, 0, "NETWORK NODE",
 		"remove a node; with a join key it may come again"},
 	{"policy", "show", cli_policy_show, 1, 1, 0, "NETWORK", "print a network's policy"},
@@ -263,11 +265,12 @@ static int write_noun_usage(FILE *stream, const char *noun, int status)
 
 int cli_main(int argc, char *argv[])
 {
-	const char *noun = argc > 1 ? argv[1] : NULL, *word = argc > 2 ? argv[2] : NULL;
+	const char *noun;
 	bool is_noun = false;
 
-	if (noun == NULL)
+	if (argc < 2)
 		return write_usage(stderr, CLI_USAGE);
+	noun = argv[1];
 	if (is_help(noun))
 		return write_usage(stdout, CLI_OK);
 	if (strcmp(noun, "--version") == 0 || strcmp(noun, "-v") == 0) {
@@ -282,14 +285,14 @@ int cli_main(int argc, char *argv[])
 		is_noun = true;
 		if (verb->verb == NULL)
 			return run_verb(verb, argc - 2, argv + 2);
-		if (word != NULL && strcmp(verb->verb, word) == 0)
+		if (argc > 2 && strcmp(verb->verb, argv[2]) == 0)
 			return run_verb(verb, argc - 3, argv + 3);
 	}
 	if (!is_noun) {
 		cli_complain("unknown word \"%s\"; `adit-hub --help' lists what there is", noun);
 		return CLI_USAGE;
 	}
-	if (word != NULL && is_help(word))
+	if (argc > 2 && is_help(argv[2]))
 		return write_noun_usage(stdout, noun, CLI_OK);
 	return write_noun_usage(stderr, noun, CLI_USAGE);
 }

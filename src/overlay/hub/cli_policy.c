@@ -175,6 +175,7 @@ int cli_why(struct cli *cli)
 	int r;
 
 	if (network == NULL || traffic == NULL) {
+		free(network);
 		free(traffic);
 		return CLI_FAILED;
 	}

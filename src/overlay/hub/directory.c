@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/log.h"
+
 /* --- addresses ------------------------------------------------------- */
 
 static const struct prefix *network_prefix(const struct network *network, uint16_t family)
@@ -266,6 +268,8 @@ struct realm *directory_add_realm(
 		return NULL;
 	realm->network = *network;
 	if (policy_parse(&realm->policy, text, strlen(text), &line, error) != 0) {
+		log_error("network %s: its policy cannot be read any more: line %u: %s",
+			network->name, line, error);
 		free(realm);
 		return NULL;
 	}

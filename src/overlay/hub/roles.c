@@ -47,9 +47,15 @@ static const int server_calls[] = {
 static const struct sandbox_exception server_exceptions[] = {
 	{SCMP_SYS(mprotect), 2, PROT_READ | PROT_WRITE}, {SCMP_SYS(mprotect), 2, PROT_NONE}};
 
+static noreturn void run_door(const char *subject)
+{
+	(void)subject;
+	door_main(&hub_roles[HUB_ROLE_DOOR].sandbox);
+}
+
 const struct role hub_roles[HUB_ROLE_NUM] = {
 	[HUB_ROLE_DOOR] = {.name = "door",
-		.main = door_main,
+		.main = run_door,
 		.sandbox = {.calls = door_calls, .num_calls = ARRAY_SIZE(door_calls)}},
 	/* not "hub": "adit-hub" is the command's name, and would make `adit-hub WORD` a role */
 	[HUB_ROLE_SERVER] = {.name = "server",

@@ -11,11 +11,9 @@
 #include "config/uapi_socket.h"
 
 #define LEAVE_NS (2 * SECOND_NS)
-/* What was seen is good for so long, and looking takes at most a hundredth of our time. Where
- * nothing was seen yet, it is worth more. */
+/* What was seen is good for so long; where nothing was seen yet, less. */
 #define LOOK_NS (5 * SECOND_NS)
 #define LOOK_AGAIN_NS (100 * MSEC_NS)
-enum { LOOK_SHARE = 100, LOOK_AGAIN_SHARE = 20 };
 
 /* --- peers ----------------------------------------------------------- */
 
@@ -135,37 +133,21 @@ int tunnel_sync(struct tunnel *tunnel, const struct directory *directory)
 	return r == 0 ? tunnel_apply(tunnel) : r;
 }
 
-static bool should_look(const struct tunnel *tunnel, const struct member *member, uint64_t now_ns)
+void tunnel_look_for(struct tunnel *tunnel, struct member *member, uint64_t now_ns)
 {
-	uint64_t age_ns = now_ns - tunnel->looked_ns;
-	bool is_seen = member->seen_at.family != 0;
-	uint64_t rest_ns = is_seen ? LOOK_NS : LOOK_AGAIN_NS;
-	uint64_t share = is_seen ? LOOK_SHARE : LOOK_AGAIN_SHARE;
-
-	return tunnel->uapi_fd >= 0 &&
-	       (tunnel->looked_ns == 0 ||
-		       (age_ns > rest_ns && age_ns > share * tunnel->look_cost_ns));
-}
-
-void tunnel_look_for(struct tunnel *tunnel, const struct directory *directory,
-	struct member *member, uint64_t now_ns)
-{
-	struct config have = {0};
+	uint64_t rest_ns = member->seen_at.family != 0 ? LOOK_NS : LOOK_AGAIN_NS;
+	struct config have;
 	int r;
 
-	if (!should_look(tunnel, member, now_ns))
+	if (tunnel->uapi_fd < 0 || (member->looked_ns != 0 && now_ns - member->looked_ns < rest_ns))
 		return;
-	r = uapi_socket_get(tunnel->uapi_fd, &have);
-	if (r != 0)
-		log_error("tunnel: cannot see peers: %s", strerror(-r));
-	for (size_t i = 0; r == 0 && i < have.num_peers; i++) {
-		member = directory_member_by_key(directory, have.peers[i].public_key);
-		if (member != NULL)
-			member->seen_at = have.peers[i].endpoint;
-	}
+	member->looked_ns = now_ns;
+	r = uapi_socket_get_peer(tunnel->uapi_fd, member->node.public_key, &have);
+	if (r == 0)
+		member->seen_at = have.peers[0].endpoint;
+	else if (r != -ENOENT) /* it is not active */
+		log_error("tunnel: cannot see a peer: %s", strerror(-r));
 	config_deinit(&have);
-	tunnel->looked_ns = now_ns;
-	tunnel->look_cost_ns = clock_boottime_ns() - now_ns;
 }
 
 void tunnel_deinit(struct tunnel *tunnel)

@@ -14,8 +14,6 @@ struct tunnel {
 	struct config changes; /* peers to be added and removed by the next tunnel_apply() */
 	struct config leaving; /* peers to be removed later: what we told them is on its way */
 	uint64_t leave_ns;     /* when; 0: none leaves */
-	uint64_t looked_ns;    /* when we looked where nodes are seen; 0: never */
-	uint64_t look_cost_ns; /* how long that took */
 };
 
 /* Make the tunnel's peers those that are active, sparing sessions of those it has already. Returns
@@ -33,10 +31,8 @@ MUST_CHECK int tunnel_remove_later(
 /* Remove those whose time has come. Returns when to call again, 0: none leaves. */
 uint64_t tunnel_expire(struct tunnel *tunnel, uint64_t now_ns);
 
-/* Bring member->seen_at up to date for one that is asked for, by looking at the tunnel's peers, all
- * at once; not if we did a moment ago. */
-void tunnel_look_for(struct tunnel *tunnel, const struct directory *directory,
-	struct member *member, uint64_t now_ns);
+/* Bring member->seen_at up to date by asking the tunnel; not if we did a moment ago. */
+void tunnel_look_for(struct tunnel *tunnel, struct member *member, uint64_t now_ns);
 
 void tunnel_deinit(struct tunnel *tunnel);
 

@@ -5,9 +5,9 @@
 #include "overlay/hub/views.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/encoding.h"
+#include "config/number.h"
 
 const char *node_state_name(enum node_state state)
 {
@@ -207,6 +207,8 @@ json_t *view_node(const struct member *member)
 		json_object_set_new(view, "version", json_string(node->version));
 	set_time(view, "expires", node->expires_s);
 	set_time(view, "seen", node->seen_s);
+	if (node->join_key_id != 0)
+		json_object_set_new(view, "join_key", json_integer(node->join_key_id));
 	return view;
 }
 
@@ -237,9 +239,11 @@ json_t *view_join_key(const struct join_key_info *info)
 json_t *view_admin(const struct admin *admin)
 {
 	const char *colon = strchr(admin->name, ':');
+	uint64_t uid = 0;
+	bool has_uid =
+		colon != NULL && number_from_text(colon + 1, strlen(colon + 1), UINT32_MAX, &uid);
 
 	return json_pack("{s:s%, s:I, s:s}", "name", admin->name,
 		colon != NULL ? (size_t)(colon - admin->name) : strlen(admin->name), "uid",
-		(json_int_t)(colon != NULL ? atoll(colon + 1) : -1), "role",
-		admin_role_name(admin->role));
+		has_uid ? (json_int_t)uid : -1, "role", admin_role_name(admin->role));
 }

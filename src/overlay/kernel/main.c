@@ -123,16 +123,45 @@ static int follow_peers(struct kernel *kernel)
 
 /* --- requests -------------------------------------------------------- */
 
-static void answer_get(struct kernel *kernel, struct text *reply)
+static struct config_peer *find_peer(const struct config *config, const uint8_t public_key[KEY_LEN])
 {
-	struct config config = {0};
+	for (size_t i = 0; i < config->num_peers; i++) {
+		if (memcmp(config->peers[i].public_key, public_key, KEY_LEN) == 0)
+			return &config->peers[i];
+	}
+	return NULL;
+}
+
+/* public_key: of the only peer to tell of, though the kernel cannot be asked for it alone; NULL:
+ * all. */
+static void answer_get(struct kernel *kernel, const uint8_t *public_key, struct text *reply)
+{
+	struct config config = {0}, told;
 	int r = device_get(kernel->device, &config);
+
+	told = config;
+	if (r == 0 && public_key) {
+		told.peers = find_peer(&config, public_key);
+		told.num_peers = 1;
+		r = told.peers ? 0 : -ENOENT;
+	}
+	if (r < 0)
+		uapi_write_errno(reply, r);
+	else
+		uapi_write_get_reply(reply, &told, local_server_is_restricted(kernel->server));
+	wipe(&told, sizeof(told));
+	config_deinit(&config);
+}
+
+static void answer_get_peer(struct kernel *kernel, const char *data, size_t len, struct text *reply)
+{
+	uint8_t public_key[KEY_LEN];
+	int r = uapi_parse_get_peer(data, len, public_key);
 
 	if (r < 0)
 		uapi_write_errno(reply, r);
 	else
-		uapi_write_get_reply(reply, &config);
-	config_deinit(&config);
+		answer_get(kernel, public_key, reply);
 }
 
 static void answer_set(struct kernel *kernel, const char *data, size_t len, struct text *reply)
@@ -183,7 +212,7 @@ static ssize_t answer(void *ctx, const char *data, size_t len, size_t *scan, str
 		return request_len;
 	switch (operation) {
 	case UAPI_GET:
-		answer_get(kernel, reply);
+		answer_get(kernel, NULL, reply);
 		break;
 	case UAPI_SET:
 		answer_set(kernel, data, (size_t)request_len, reply);
@@ -193,6 +222,13 @@ static ssize_t answer(void *ctx, const char *data, size_t len, size_t *scan, str
 		break;
 	case UAPI_REFUSE:
 		uapi_write_errno(reply, refuse(kernel, data, (size_t)request_len));
+		break;
+	case UAPI_HIDE_KEYS:
+		local_server_restrict(kernel->server);
+		uapi_write_errno(reply, 0);
+		break;
+	case UAPI_GET_PEER:
+		answer_get_peer(kernel, data, (size_t)request_len, reply);
 		break;
 	}
 	return request_len;

@@ -15,8 +15,8 @@
  */
 
 /* Start the tunnel of this name, or find it running because we started it before. ret_uapi gets two
- * connections to its UAPI socket, the caller's. Returns 0 or a negative errno: -EBUSY when the name
- * is another interface's. */
+ * connections to its UAPI socket, the caller's, on which it hides its private and preshared keys.
+ * Returns 0 or a negative errno: -EBUSY when the name is another interface's. */
 MUST_CHECK int launch_tunnel(int fd, const char ifname[IFNAMSIZ], int ret_uapi[2]);
 
 /* End a tunnel that we started. Returns 0 or a negative errno (-ENOENT). */

@@ -15,18 +15,17 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/uapi_socket.h"
 #include "net/link_address.h"
 #include "overlay/launch/launch.h"
 #include "overlay/launch/messages.h"
+#include "overlay/wire/ranges.h"
 #include "privsep/ipc.h"
 #include "tunnel/uapi.h"
 
 enum {
 	MAX_TUNNELS = 64,
-	/* No network is larger: who has the child in his hands shall not be able to draw all
-	 * traffic into a tunnel. */
-	MIN_CIDR4 = 8,
-	MIN_CIDR6 = 32,
+	HIDE_TIMEOUT_S = 30,
 };
 #define START_TIMEOUT_NS (10 * SECOND_NS)
 #define END_TIMEOUT_NS (3 * SECOND_NS)
@@ -77,13 +76,32 @@ static int connect_uapi(const char *ifname)
 	return fd;
 }
 
+/* One for the child, who is not to read keys: whatever it says there, the tunnel hides them. */
+static int connect_for_child(const char *ifname)
+{
+	int fd = connect_uapi(ifname), r;
+
+	if (fd < 0)
+		return fd;
+	r = ipc_limit_waiting(fd, HIDE_TIMEOUT_S);
+	if (r == 0)
+		r = uapi_socket_hide_keys(fd);
+	if (r == 0)
+		r = ipc_limit_waiting(fd, 0);
+	if (r == 0)
+		return fd;
+	log_error("%s: cannot hide its keys: %s", ifname, strerror(-r));
+	close(fd);
+	return r;
+}
+
 static int connect_twice(const char *ifname, int ret_uapi[2])
 {
-	int first = connect_uapi(ifname), second;
+	int first = connect_for_child(ifname), second;
 
 	if (first < 0)
 		return first;
-	second = connect_uapi(ifname);
+	second = connect_for_child(ifname);
 	if (second < 0) {
 		close(first);
 		return second;
@@ -275,24 +293,12 @@ bool launcher_reaped(struct launcher *launcher, int pid, char ret_ifname[IFNAMSI
 
 /* --- the child ------------------------------------------------------- */
 
-/* An address that a node may have, in a network that is not the whole Internet. */
-static bool address_is_sane(const struct prefix *address)
-{
-	const uint8_t *a = address->addr;
-
-	if (!prefix_is_valid(address))
-		return false;
-	if (address->family == AF_INET)
-		return address->cidr >= MIN_CIDR4 && a[0] != 0 && a[0] != 127 && a[0] < 224;
-	return address->cidr >= MIN_CIDR6 && a[0] != 0 && a[0] != 0xff;
-}
-
 static int change_address(const struct launch_request *request)
 {
 	unsigned ifindex = if_nametoindex(request->ifname);
 	int r;
 
-	if (!address_is_sane(&request->address))
+	if (!prefix_is_valid(&request->address) || !prefix_is_private(&request->address))
 		return -EINVAL;
 	if (ifindex == 0)
 		return -ENODEV;

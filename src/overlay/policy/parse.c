@@ -314,7 +314,7 @@ static int parse_group(struct parser *parser)
 /* "FROM -> TO [: PROTOCOLS]" */
 static int parse_statement(struct parser *parser, bool in_test, struct statement *ret_statement)
 {
-	struct word end;
+	struct word end = {0};
 	int r;
 
 	ret_statement->line = parser->line;

@@ -81,7 +81,7 @@ static int change_role(struct store *store, const struct admin *admin)
 static int set_admin(struct store *store, const char *actor, struct admin *admin)
 {
 	struct network network;
-	struct admin before;
+	struct admin before = {0};
 	bool is_new;
 	int r = name_network(store, admin->network_id, &network);
 
@@ -122,7 +122,7 @@ static int remove_admin(
 	struct store *store, const char *actor, const char *name, int64_t network_id)
 {
 	struct network network;
-	struct admin before;
+	struct admin before = {0};
 	sqlite3_stmt *q = query(store, SQL_ADMIN_REMOVE);
 	int r = name_network(store, network_id, &network);
 

@@ -67,8 +67,10 @@ static int settle(struct store *store, enum statement statement, int64_t until_s
 	change_due *change, store_node_each *each, void *ctx)
 {
 	struct due *due = malloc(sizeof(*due));
-	int r = due ? 0 : store_fail(store, -ENOMEM, "not enough memory");
+	int r = 0;
 
+	if (!due)
+		return store_fail(store, -ENOMEM, "not enough memory");
 	while (r == 0) {
 		r = find(store, statement, until_s, due);
 		if (r != 0 || due->num == 0)
@@ -91,7 +93,7 @@ static int forget_removed(struct store *store, int64_t now_s)
 
 static int next_due(struct store *store, int64_t *ret_next_s)
 {
-	int64_t due_s, away_s;
+	int64_t due_s = 0, away_s = 0;
 	int r = query_int(store, query(store, SQL_NODES_NEXT_DUE), &due_s);
 
 	if (r == 0)
@@ -123,5 +125,7 @@ int store_expire_due(
 		r = settle(store, SQL_NODES_AWAY, now_s - DAY_S, now_s, remove_due, each, ctx);
 	if (r == 0 && store->since_s <= now_s - DAY_S)
 		r = forget_removed(store, now_s);
+	if (r == 0)
+		r = forget_asked(store, now_s);
 	return r == 0 ? next_due(store, ret_next_s) : r;
 }

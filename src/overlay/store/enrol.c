@@ -24,8 +24,8 @@ static int find_network(struct store *store, const char *name, struct network *r
 static int recognise(struct store *store, const uint8_t node_key[KEY_LEN],
 	const struct enrol_request *request, struct node *ret_node)
 {
-	struct network network;
-	struct node node;
+	struct network network = {0};
+	struct node node = {0};
 	int r = find_by_key(store, node_key, &node);
 
 	if (r == 0)
@@ -186,6 +186,7 @@ static int insert_node(struct store *store, struct node *node)
 	bind_int(q, 10, (int64_t)node->seq);
 	bind_int(q, 11, node->created_s);
 	bind_int(q, 12, node->expires_s);
+	bind_int(q, 13, node->join_key_id);
 	r = query_run(store, q);
 	node->id = sqlite3_last_insert_rowid(store->db);
 	return r;
@@ -211,11 +212,13 @@ static int audit_enrolment(struct store *store, const struct network *network,
 static int add_node(
 	struct store *store, const struct enrol_request *request, int64_t now_s, struct node *node)
 {
-	struct network network;
-	struct join_key_info key;
+	struct network network = {0};
+	struct join_key_info key = {0};
 	bool is_reserved;
 	int r = find_network(store, request->network, &network);
 
+	if (r == 0)
+		r = check_asked(store, node->public_key, network.id, request->time_s);
 	if (r == 0)
 		r = use_join_key(store, request->join_key, &network, now_s, &key);
 	if (r == 0)
@@ -232,11 +235,14 @@ static int add_node(
 	node->state =
 		key.approves && !network.approves && !is_reserved ? NODE_ACTIVE : NODE_PENDING;
 	node->ephemeral = key.ephemeral;
+	node->join_key_id = key.id;
 	node->created_s = now_s;
 	if (node->state == NODE_ACTIVE && network.node_ttl_s > 0)
 		node->expires_s = now_s + network.node_ttl_s;
 	memcpy(node->tags, key.tags, sizeof(node->tags));
 	r = insert_node(store, node);
+	if (r == 0)
+		r = write_asked(store, node->id, request->time_s);
 	return r < 0 ? r : audit_enrolment(store, &network, node, key.id, is_reserved);
 }
 
@@ -253,11 +259,12 @@ int store_enrol(struct store *store, const uint8_t node_key[KEY_LEN],
 	int r = recognise(store, node_key, request, ret_node);
 
 	store_note_time(store, now_s);
-	if (r != -ENOENT) {
-		if (r == 0)
-			*ret_is_new = false;
-		return r;
+	if (r == 0) {
+		*ret_is_new = false;
+		r = note_asked(store, ret_node->id, request->time_s);
 	}
+	if (r != -ENOENT)
+		return r;
 	memcpy(node.public_key, node_key, KEY_LEN);
 	copy_plain(node.hostname, sizeof(node.hostname), request->hostname);
 	copy_plain(node.version, sizeof(node.version), request->agent_version);

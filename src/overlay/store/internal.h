@@ -28,7 +28,9 @@ struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[NUM_STATEMENTS]; /* prepared at open */
 	struct map seen;			  /* node id -> unix time: not written yet */
-	int64_t seen_written_s;			  /* when they were last */
+	struct map asked;	/* node id -> the newest time in its requests: not written yet */
+	int64_t forgot_s;	/* when we last looked for removed nodes to forget */
+	int64_t seen_written_s; /* when they were last */
 	store_name_is_reserved *name_is_reserved; /* NULL: none is */
 	void *name_ctx;
 	int64_t told_s;	      /* the last time we were told; 0: none yet */
@@ -150,6 +152,18 @@ MUST_CHECK int tags_check(struct store *store, const char tags[NODE_TAGS_MAX][TA
 /* Time has come in from outside. It may have been set, wrongly perhaps. */
 void store_note_time(struct store *store, int64_t now_s);
 int store_write_seen(struct store *store);
+
+/* The time in a known node's request. It may be written later. */
+MUST_CHECK int note_asked(struct store *store, int64_t id, uint64_t time_s);
+/* Write the time in a new node's request; keep the newest when a node is removed. In the
+ * transaction under way. */
+MUST_CHECK int write_asked(struct store *store, int64_t id, uint64_t time_s);
+MUST_CHECK int bury_asked(struct store *store, const struct node *node, int64_t now_s);
+/* -EACCES: a removed node with this key has sent such a request, or a newer one, before. */
+MUST_CHECK int check_asked(struct store *store, const uint8_t public_key[KEY_LEN],
+	int64_t network_id, uint64_t time_s);
+/* Forget removed nodes of which no request that is recorded could be good any more. */
+MUST_CHECK int forget_asked(struct store *store, int64_t now_s);
 
 /* The time for created_s and audit events. */
 int64_t store_wall_s(void);

@@ -48,7 +48,7 @@ static int add_link(struct store *store, int64_t a, int64_t b)
 {
 	sqlite3_stmt *q = query(store, SQL_LINK_ADD);
 	int64_t network_id = 0;
-	uint64_t seq;
+	uint64_t seq = 0;
 	int r = common_network(store, a, b, &network_id);
 
 	if (r == 0)

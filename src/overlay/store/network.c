@@ -170,7 +170,7 @@ int store_policy_changed(struct store *store, int64_t network_id, uint64_t *ret_
 
 static int set_network(struct store *store, const char *actor, struct network *network)
 {
-	struct network before;
+	struct network before = {0};
 	sqlite3_stmt *q = query(store, SQL_NETWORK_SET);
 	int r = store_network_by_id(store, network->id, &before);
 
@@ -224,7 +224,7 @@ static int count_nodes(struct store *store, int64_t id, int64_t *ret_all, int64_
 
 static int remove_network(struct store *store, const char *actor, int64_t id, bool with_nodes)
 {
-	struct network network;
+	struct network network = {0};
 	int64_t num_nodes = 0, num_in_use = 0;
 	sqlite3_stmt *q = query(store, SQL_NETWORK_REMOVE);
 	json_t *before;

@@ -68,6 +68,7 @@ int node_from_row(struct store *store, sqlite3_stmt *q, struct node *ret_node)
 	node.ephemeral = sqlite3_column_int64(q, 9) != 0;
 	node.created_s = sqlite3_column_int64(q, 11);
 	node.expires_s = sqlite3_column_int64(q, 12);
+	node.join_key_id = sqlite3_column_int64(q, 15);
 	node.seen_s = newest_seen(store, node.id, sqlite3_column_int64(q, 13));
 	r = column_blob(store, q, 2, node.public_key, KEY_LEN);
 	if (r == 0)

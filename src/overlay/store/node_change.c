@@ -41,7 +41,7 @@ typedef int edit_node(struct store *store, struct node *node, const struct edit 
 static int edit_in_transaction(struct store *store, const char *actor, const char *action,
 	int64_t id, edit_node *edit_it, struct edit *edit)
 {
-	struct network network;
+	struct network network = {0};
 	struct node before, node;
 	int r = store_node(store, id, &before);
 
@@ -216,6 +216,8 @@ int remove_node_now(struct store *store, const char *actor, const char *network,
 	json_t *before;
 	int r = store_next_seq(store, node->network_id, &node->seq);
 
+	if (r == 0)
+		r = bury_asked(store, node, now_s);
 	if (r == 0)
 		r = forget_seen(store, node->id);
 	if (r == 0)

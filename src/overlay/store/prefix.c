@@ -6,6 +6,8 @@
 
 #include <sys/random.h>
 
+#include "overlay/wire/ranges.h"
+
 enum {
 	PREFIX4_CIDR_MIN = 8,
 	PREFIX4_CIDR_MAX = 30,
@@ -53,6 +55,10 @@ int network_check_prefixes(struct store *store, const struct network *network)
 		return store_fail(store, -EINVAL,
 			"the IPv6 prefix must be a /%d to /%d without bits behind it",
 			PREFIX6_CIDR_MIN, PREFIX6_CIDR_MAX);
+	if ((prefix4->family != 0 && !prefix_is_private(prefix4)) ||
+		(prefix6->family != 0 && !prefix_is_private(prefix6)))
+		return store_fail(store, -EINVAL,
+			"a network's prefix must be in one of those for private use: " RANGES_TEXT);
 	return 0;
 }
 

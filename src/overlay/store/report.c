@@ -9,6 +9,7 @@
 
 enum {
 	WRITE_SEEN_EVERY_S = 60,
+	FORGET_EVERY_S = 3600,
 	EVEN_S = 3600,	       /* we are told the time more often */
 	RESTART_S = 7 * DAY_S, /* a hub that was off for longer is asked to wait, too */
 	CONFIRM_S = 3600, /* so long a clock that was set stays as it is, before we believe it */
@@ -53,19 +54,31 @@ int64_t store_held_until(const struct store *store)
 	return store->held_until_s;
 }
 
+static int write_times(struct store *store, int64_t id, int64_t seen_s, int64_t asked_s)
+{
+	sqlite3_stmt *q = query(store, SQL_SEEN_SET);
+
+	bind_int(q, 1, id);
+	bind_int(q, 2, seen_s);
+	bind_int(q, 3, asked_s);
+	return query_run(store, q);
+}
+
 static int write_seen_now(struct store *store)
 {
 	int r = 0;
 
-	for (size_t i = 0; i <= store->seen.mask && r == 0; i++) {
+	for (size_t i = 0; store->seen.num > 0 && i <= store->seen.mask && r == 0; i++) {
 		const struct map_slot *slot = &store->seen.slots[i];
-		sqlite3_stmt *q = query(store, SQL_SEEN_SET);
 
-		if (!slot->used)
-			continue;
-		bind_int(q, 1, (int64_t)slot->key);
-		bind_int(q, 2, slot->value);
-		r = query_run(store, q);
+		if (slot->used)
+			r = write_times(store, (int64_t)slot->key, slot->value, 0);
+	}
+	for (size_t i = 0; store->asked.num > 0 && i <= store->asked.mask && r == 0; i++) {
+		const struct map_slot *slot = &store->asked.slots[i];
+
+		if (slot->used)
+			r = write_times(store, (int64_t)slot->key, 0, slot->value);
 	}
 	return r;
 }
@@ -74,14 +87,16 @@ int store_write_seen(struct store *store)
 {
 	int r;
 
-	if (store->seen.num == 0)
+	if (store->seen.num == 0 && store->asked.num == 0)
 		return 0;
 	r = store_begin(store);
 	if (r == 0)
 		r = write_seen_now(store);
 	r = store_end(store, r);
-	if (r == 0)
+	if (r == 0) {
 		map_deinit(&store->seen);
+		map_deinit(&store->asked);
+	}
 	return r;
 }
 
@@ -106,6 +121,82 @@ int store_seen(struct store *store, int64_t id, int64_t now_s)
 		return 0;
 	store->seen_written_s = now_s;
 	return store_write_seen(store);
+}
+
+/* --- enrolment requests ------------------------------------------------ */
+
+/* Of more there is no "newer". */
+static uint32_t clamp(uint64_t time_s)
+{
+	return time_s < UINT32_MAX ? (uint32_t)time_s : UINT32_MAX;
+}
+
+int note_asked(struct store *store, int64_t id, uint64_t time_s)
+{
+	uint32_t before_s;
+
+	if (map_get(&store->asked, (uint64_t)id, &before_s) && before_s >= clamp(time_s))
+		return 0;
+	if (map_put(&store->asked, (uint64_t)id, clamp(time_s)) < 0)
+		return store_fail(store, -ENOMEM, "not enough memory");
+	return 0;
+}
+
+int write_asked(struct store *store, int64_t id, uint64_t time_s)
+{
+	return write_times(store, id, 0, clamp(time_s));
+}
+
+int bury_asked(struct store *store, const struct node *node, int64_t now_s)
+{
+	sqlite3_stmt *q = query(store, SQL_ASKED);
+	int64_t asked_s = 0;
+	uint32_t newer_s;
+	int r;
+
+	bind_int(q, 1, node->id);
+	r = query_int(store, q, &asked_s);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (map_get(&store->asked, (uint64_t)node->id, &newer_s) && newer_s > asked_s)
+		asked_s = newer_s;
+	(void)map_remove(&store->asked, (uint64_t)node->id);
+	q = query(store, SQL_REMOVED_ADD);
+	bind_blob(q, 1, node->public_key, KEY_LEN);
+	bind_int(q, 2, node->network_id);
+	bind_int(q, 3, asked_s);
+	bind_int(q, 4, now_s);
+	return query_run(store, q);
+}
+
+int check_asked(
+	struct store *store, const uint8_t public_key[KEY_LEN], int64_t network_id, uint64_t time_s)
+{
+	sqlite3_stmt *q = query(store, SQL_REMOVED_ASKED);
+	int64_t asked_s;
+	int r;
+
+	bind_blob(q, 1, public_key, KEY_LEN);
+	bind_int(q, 2, network_id);
+	r = query_int(store, q, &asked_s);
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0 && clamp(time_s) <= asked_s)
+		return store_fail(store, -EACCES,
+			"its request is no newer than those of a node that was removed");
+	return r;
+}
+
+int forget_asked(struct store *store, int64_t now_s)
+{
+	sqlite3_stmt *q;
+
+	if (store->forgot_s <= now_s && now_s < store->forgot_s + FORGET_EVERY_S)
+		return 0;
+	store->forgot_s = now_s;
+	q = query(store, SQL_REMOVED_FORGET);
+	bind_int(q, 1, now_s);
+	return query_run(store, q);
 }
 
 /* --- endpoints --------------------------------------------------------- */

@@ -138,7 +138,24 @@ static const char schema_1[] =
 	" WHEN NEW.id IS NOT (SELECT coalesce(max(id), 0) + 1 FROM audit) BEGIN"
 	" SELECT RAISE(ABORT, 'the audit trail has no gaps'); END;";
 
-static const char *const steps[] = {schema_1};
+static const char schema_2[] =
+	"ALTER TABLE nodes ADD COLUMN join_key_id INTEGER NOT NULL DEFAULT 0;" /* 0: not known */
+
+	/* the time in the newest enrolment request of a node, by its own clock */
+	"ALTER TABLE seen ADD COLUMN asked_s INTEGER NOT NULL DEFAULT 0;"
+
+	/* the same of nodes that were removed: who recorded a request of theirs cannot bring them
+	 * back. Kept as long as a join key that such a request may have is good */
+	"CREATE TABLE removed ("
+	" public_key BLOB NOT NULL CHECK (length(public_key) = 32),"
+	" network_id INTEGER NOT NULL REFERENCES networks ON DELETE CASCADE,"
+	" asked_s INTEGER NOT NULL,"
+	" removed_s INTEGER NOT NULL,"
+	" PRIMARY KEY (public_key, network_id)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX removed_network ON removed (network_id);";
+
+static const char *const steps[] = {schema_1, schema_2};
 
 static int get_number(struct store *store, const char *pragma, int64_t *ret_number)
 {

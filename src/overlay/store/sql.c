@@ -13,7 +13,8 @@
 	"created_s, created_by"
 #define NODE_COLUMNS_WITH_SEQ(seq)                                                           \
 	"n.id, n.network_id, n.public_key, n.name, n.hostname, n.version, n.tags, n.state, " \
-	"n.host, n.ephemeral, " seq ", n.created_s, n.expires_s, s.seen_s, n.endpoints"
+	"n.host, n.ephemeral, " seq                                                          \
+	", n.created_s, n.expires_s, s.seen_s, n.endpoints, n.join_key_id"
 #define NODE_COLUMNS NODE_COLUMNS_WITH_SEQ("n.seq")
 #define NODE_TABLES "nodes n LEFT JOIN seen s ON s.id = n.id"
 #define ADMIN_COLUMNS "id, name, coalesce(network_id, 0), role"
@@ -58,8 +59,9 @@ const char *const sql_texts[NUM_STATEMENTS] = {
 		"SELECT " JOIN_KEY_COLUMNS " FROM join_keys WHERE network_id = ?1 ORDER BY id",
 
 	[SQL_NODE_ADD] = "INSERT INTO nodes (network_id, public_key, name, hostname, version, tags,"
-			 " state, host, ephemeral, seq, created_s, expires_s, endpoints)"
-			 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '')",
+			 " state, host, ephemeral, seq, created_s, expires_s, endpoints,"
+			 " join_key_id)"
+			 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '', ?13)",
 	[SQL_NODE_CHANGE] = "UPDATE nodes SET state = ?2, name = ?3, tags = ?4, expires_s = ?5,"
 			    " seq = ?6 WHERE id = ?1",
 	[SQL_NODE_TO_TOMBSTONE] = "UPDATE nodes SET state = 0, public_key = NULL, name = NULL,"
@@ -99,9 +101,21 @@ const char *const sql_texts[NUM_STATEMENTS] = {
 				  " AND expires_s <= ?1 AND state = 0",
 	[SQL_TIME_LAST] = "SELECT max(coalesce((SELECT max(seen_s) FROM seen), 0),"
 			  " coalesce((SELECT max(created_s) FROM nodes), 0))",
-	[SQL_SEEN_SET] = "INSERT INTO seen (id, seen_s) SELECT id, ?2 FROM nodes"
-			 " WHERE id = ?1 AND state > 0 ON CONFLICT DO UPDATE SET seen_s = ?2",
+	[SQL_SEEN_SET] = "INSERT INTO seen (id, seen_s, asked_s) SELECT id, ?2, ?3 FROM nodes"
+			 " WHERE id = ?1 AND state > 0 ON CONFLICT DO UPDATE SET"
+			 " seen_s = iif(?2 > 0, ?2, seen_s), asked_s = max(asked_s, ?3)",
 	[SQL_SEEN_REMOVE] = "DELETE FROM seen WHERE id = ?1",
+	[SQL_ASKED] = "SELECT asked_s FROM seen WHERE id = ?1",
+	[SQL_REMOVED_ADD] = "INSERT INTO removed (public_key, network_id, asked_s, removed_s)"
+			    " VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET"
+			    " asked_s = max(asked_s, ?3), removed_s = ?4",
+	[SQL_REMOVED_ASKED] =
+		"SELECT asked_s FROM removed WHERE public_key = ?1 AND network_id = ?2",
+	[SQL_REMOVED_FORGET] =
+		"DELETE FROM removed WHERE NOT EXISTS (SELECT 1 FROM join_keys k"
+		" WHERE k.network_id = removed.network_id AND k.created_s <= removed.removed_s"
+		" AND NOT k.revoked AND (k.expires_s = 0 OR k.expires_s > ?1)"
+		" AND (k.max_uses = 0 OR k.uses < k.max_uses))",
 
 	[SQL_LINK] = "SELECT seq FROM links WHERE a = ?1 AND b = ?2",
 	[SQL_LINK_ADD] = "INSERT INTO links (a, b, seq) VALUES (?1, ?2, ?3)",

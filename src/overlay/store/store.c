@@ -89,6 +89,7 @@ static void disconnect(struct store *store)
 		(void)sqlite3_finalize(store->statements[i]);
 	(void)sqlite3_close(store->db);
 	map_deinit(&store->seen);
+	map_deinit(&store->asked);
 	free(store);
 }
 

@@ -46,7 +46,8 @@ struct network {
 /* network's id, seqs and created_s are ignored, and filled in. A prefix of family 0 is chosen: the
  * next free /16 of 100.64.0.0/10, a random /64 of fd00::/8. -EEXIST: the name is taken;
  * -EADDRINUSE: a prefix overlaps that of another network; -EADDRNOTAVAIL: none is left; -EINVAL:
- * IPv4 must be a /8 to /30, IPv6 a /16 to /126, without bits behind it. */
+ * IPv4 must be a /8 to /30, IPv6 a /16 to /126, without bits behind it, in a range for private use
+ * (overlay/wire/ranges.h). */
 MUST_CHECK int store_add_network(struct store *store, const char *actor, struct network *network);
 /* Change allows_by_default, approves and node_ttl_s. -ENOENT. */
 MUST_CHECK int store_set_network(struct store *store, const char *actor, struct network *network);
@@ -87,6 +88,9 @@ MUST_CHECK int store_add_join_key(struct store *store, const char *actor,
 /* -ENOENT; -EINVAL: it is revoked already. */
 MUST_CHECK int store_revoke_join_key(
 	struct store *store, const char *actor, int64_t network_id, int64_t id);
+/* -ENOENT. */
+MUST_CHECK int store_join_key(
+	struct store *store, int64_t network_id, int64_t id, struct join_key_info *ret_info);
 typedef int store_join_key_each(void *ctx, const struct join_key_info *info);
 MUST_CHECK int store_join_keys(
 	struct store *store, int64_t network_id, store_join_key_each *each, void *ctx);
@@ -104,7 +108,8 @@ struct node {
 	char version[ENROL_AGENT_VERSION_MAX + 1];
 	char tags[NODE_TAGS_MAX][TAG_MAX + 1];
 	enum node_state state;
-	uint32_t host; /* its number in the network's prefixes: the hub is 1 */
+	int64_t join_key_id; /* it came with; 0: not known */
+	uint32_t host;	     /* its number in the network's prefixes: the hub is 1 */
 	bool ephemeral;
 	uint64_t seq;			      /* of its last change that others may see */
 	int64_t created_s, expires_s, seen_s; /* unix time; 0: never */
@@ -117,7 +122,9 @@ struct node {
  * and no join key is needed. Returns 0; -EACCES: not with this join key (unknown, expired, revoked,
  * used up, of another network), no such network, or the node is revoked or has this key in another
  * network: a node key is in one network only, because the tunnel knows peers by it. -EADDRNOTAVAIL:
- * the network is full. *ret_is_new: it was added just now; its name may differ from the hostname.
+ * the network is full. A node that was removed needs a request newer than all it sent before: one
+ * that somebody recorded does not bring it back (-EACCES). *ret_is_new: it was added just now; its
+ * name may differ from the hostname.
  */
 MUST_CHECK int store_enrol(struct store *store, const uint8_t node_key[KEY_LEN],
 	const struct enrol_request *request, int64_t now_s, struct node *ret_node,

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "crypto/dh.h"
+#include "overlay/wire/ranges.h"
 
 /* The protocol's name is longer than a hash: its hash is the first chaining key and hash. */
 static const char construction[] = "Adit enrol v1 Noise_IK_25519_ChaChaPoly_BLAKE2s";
@@ -96,31 +97,37 @@ static bool text_is_plain(const char *text, size_t size)
 
 static bool request_is_valid(const struct enrol_request *request)
 {
-	return request->version == ENROL_VERSION &&
+	return request->version == ENROL_VERSION && request->flags == 0 &&
+	       bytes_are_zero(request->reserved, sizeof(request->reserved)) &&
 	       text_is_plain(request->network, sizeof(request->network)) &&
 	       network_name_is_valid(request->network) &&
 	       text_is_plain(request->hostname, sizeof(request->hostname)) &&
 	       text_is_plain(request->agent_version, sizeof(request->agent_version));
 }
 
-static bool address_is_valid(const struct prefix *address, uint16_t family)
+/* A node's address with the prefix length of its network, and the hub's in the same network. */
+static bool addresses_are_valid(
+	const struct prefix *node, const struct prefix *hub, uint16_t family)
 {
-	return address->family == family && prefix_is_valid(address);
+	return node->family == family && prefix_is_valid(node) && prefix_is_private(node) &&
+	       prefix_is_address(hub) && prefix_contains(node, hub) &&
+	       memcmp(node->addr, hub->addr, sizeof(node->addr)) != 0;
 }
 
-/* The hub may have put nonsense together, but not any that the node's own system must see. */
+/* The hub may have put nonsense together, but not any that the node's own system must see. Reserved
+ * bytes are zero, or they could never mean anything. */
 static bool answer_is_valid(const struct enrol_answer *answer)
 {
 	if (answer->version != ENROL_VERSION || answer->state < ENROL_ACTIVE ||
-		answer->state > ENROL_EXPIRED || !text_is_plain(answer->name, sizeof(answer->name)))
+		answer->state > ENROL_EXPIRED ||
+		!text_is_plain(answer->name, sizeof(answer->name)) ||
+		!bytes_are_zero(answer->reserved, sizeof(answer->reserved)))
 		return false;
 	return answer->state != ENROL_ACTIVE ||
 	       (node_name_is_valid(answer->name) && answer->hub_port != 0 &&
-		       answer->api_port != 0 && address_is_valid(&answer->address4, AF_INET) &&
-		       address_is_valid(&answer->address6, AF_INET6) &&
-		       address_is_valid(&answer->hub_address4, AF_INET) &&
-		       address_is_valid(&answer->hub_address6, AF_INET6) &&
-		       answer->hub_address4.cidr == 32 && answer->hub_address6.cidr == 128);
+		       answer->api_port != 0 &&
+		       addresses_are_valid(&answer->address4, &answer->hub_address4, AF_INET) &&
+		       addresses_are_valid(&answer->address6, &answer->hub_address6, AF_INET6));
 }
 
 /* --- the node -------------------------------------------------------- */

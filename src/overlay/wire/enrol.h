@@ -6,6 +6,10 @@
  * the hub is silent to whoever does not know its key, and a flood of requests costs it little.
  * Request and response have one size: nothing is amplified.
  *
+ * What a request says is readable to whoever recorded it and gets the hub's enrolment key later
+ * (Noise IK: the first message has no forward secrecy); the join key in it is of use until it
+ * expires, is used up or revoked.
+ *
  * Nothing here does I/O. The responder's static key is behind struct noise_keys (core/noise.h): a
  * vault's.
  */
@@ -29,7 +33,9 @@ struct enrol_request {
 	char network[NETWORK_NAME_MAX + 1];
 	char hostname[NODE_NAME_MAX + 1];
 	char agent_version[ENROL_AGENT_VERSION_MAX + 1];
-	uint8_t reserved[104]; /* zero; makes request and response equally long */
+	uint64_t time_s;      /* unix time by the node's clock, right or wrong: of two requests the
+			       * newer has more */
+	uint8_t reserved[96]; /* zero; makes request and response equally long */
 };
 static_assert(sizeof(struct enrol_request) == 256, "crosses the wire");
 
@@ -47,7 +53,7 @@ struct enrol_answer {
 	char name[NODE_NAME_MAX + 1];	  /* may be another than the hostname: that was taken */
 	struct prefix address4, address6; /* the node's, with the prefix length of the network */
 	struct prefix hub_address4, hub_address6; /* /32 and /128 */
-	uint8_t reserved[64];
+	uint8_t reserved[64];			  /* zero */
 };
 static_assert(sizeof(struct enrol_answer) == 256, "crosses the wire");
 
@@ -81,10 +87,10 @@ MUST_CHECK int enrol_create_request(struct enrol_initiator *initiator,
 	const struct enrol_request *request, const uint8_t random[36], uint64_t now_ns,
 	struct message_enrol *ret_message);
 
-/* Take in what came back. Returns 0 with the answer, whose fields are in range and whose text is
- * printable ASCII and ends with a NUL; -EAGAIN for a cookie reply that was kept: send
- * another request; -EBADMSG for anything else, which is to be ignored, a
- * late answer to an earlier request too: go on waiting before the next one. */
+/* Take in what came back. Returns 0 with the answer, whose fields are in range, whose addresses are
+ * private ones of one network, and whose text is printable ASCII and ends with a NUL; -EAGAIN for a
+ * cookie reply that was kept: send another request; -EBADMSG for anything else, which is to be
+ * ignored, a late answer to an earlier request too: go on waiting before the next one. */
 MUST_CHECK int enrol_consume_response(struct enrol_initiator *initiator, const void *datagram,
 	size_t len, uint64_t now_ns, struct enrol_answer *ret_answer);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -31,6 +32,12 @@ static void requests_are_found(void **state)
 		{"get=1\n\nget=1\n\n", 7, UAPI_GET},
 		{"get=1\nx", -EPROTO, 0},
 		{"get=2\n\n", -EPROTO, 0},
+		{"get=1\npublic", 0, 0},
+		{"get=1\npublic_key=\n", 0, 0},
+		{"get=1\npublic_key=\n\n", 19, UAPI_GET_PEER},
+		{"get=1\npublic_key=x\ny\n\nget", 22, UAPI_GET_PEER},
+		{"get=1\npublic_keys", -EPROTO, 0},
+		{"get=1\nprivate_key=\n\n", -EPROTO, 0},
 		{"set", 0, 0},
 		{"set=1\n", 0, 0},
 		{"set=1\n\n", 7, UAPI_SET},
@@ -46,6 +53,10 @@ static void requests_are_found(void **state)
 		{"refuse=\n\n", 9, UAPI_REFUSE},
 		{"refuse=10.0.0.1\n\nrefuse=", 17, UAPI_REFUSE},
 		{"refuse\n\n", -EPROTO, 0},
+		{"hide_keys=1\n", 0, 0},
+		{"hide_keys=1\n\nget=1\n\n", 13, UAPI_HIDE_KEYS},
+		{"hide_keys=0\n\n", -EPROTO, 0},
+		{"hide_keys=1\nx", -EPROTO, 0},
 		{"\n", -EPROTO, 0},
 		{"GET=1\n\n", -EPROTO, 0},
 		{"\xff\xff", -EPROTO, 0},
@@ -278,11 +289,66 @@ static void replies_to_get_come_back(void **state)
 
 		assert_int_equal(
 			uapi_parse_get_reply(rows[i].reply, strlen(rows[i].reply), &config), 0);
-		uapi_write_get_reply(&text, &config);
+		uapi_write_get_reply(&text, &config, false);
 		assert_string_equal(text.data, rows[i].written);
 		text_deinit(&text);
 		config_deinit(&config);
 	}
+}
+
+static void a_reply_may_hide_keys(void **state)
+{
+	static const char reply[] =
+		"private_key=" HEX_A "\nlisten_port=1\npublic_key=" HEX_1 "\npreshared_key=" HEX_A
+		"\nallowed_ip=::/0\npublic_key=" HEX_0 "\nerrno=0\n\n";
+	static const char peer[] = "protocol_version=1\nlast_handshake_time_sec=0\n"
+				   "last_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\n"
+				   "persistent_keepalive_interval=0\n";
+	struct config config;
+	struct text text = {0};
+	char expected[1024];
+
+	(void)state;
+	assert_int_equal(uapi_parse_get_reply(reply, sizeof(reply) - 1, &config), 0);
+	uapi_write_get_reply(&text, &config, true);
+	snprintf(expected, sizeof(expected),
+		"listen_port=1\npublic_key=" HEX_1 "\n%sallowed_ip=::/0\npublic_key=" HEX_0
+		"\n%serrno=0\n\n",
+		peer, peer);
+	assert_string_equal(text.data, expected);
+	text_deinit(&text);
+	config_deinit(&config);
+}
+
+static void a_get_may_be_of_one_peer(void **state)
+{
+	static const char *const bad[] = {
+		"get=1\npublic_key=" HEX_A "\n",
+		"get=1\npublic_key=" HEX_A,
+		"get=1\npublic_key=" HEX_A "0\n\n",
+		"get=1\npublic_key=" HEX_A "\n\n\n",
+		"get=1\npublic_key=\n\n",
+		"get=1\npublic_key=" HEX_A "\npublic_key=" HEX_A "\n\n",
+		"get=1\npublic_key=" HEX_A "\nx=1\n\n",
+		"get=1\nprivate_key=" HEX_A "\n\n",
+		"set=1\npublic_key=" HEX_A "\n\n",
+		"get=1\n\n",
+		"",
+	};
+	uint8_t key[KEY_LEN] = {0}, expected[KEY_LEN];
+	struct text text = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(uapi_parse_get_peer(bad[i], strlen(bad[i]), key), -EINVAL);
+		assert_true(bytes_are_zero(key, KEY_LEN));
+	}
+	memset(expected, 0xab, KEY_LEN);
+	uapi_write_get_peer(&text, expected);
+	assert_string_equal(text.data, "get=1\npublic_key=" HEX_A "\n\n");
+	assert_int_equal(uapi_parse_get_peer(text.data, text.len, key), 0);
+	assert_memory_equal(key, expected, KEY_LEN);
+	text_deinit(&text);
 }
 
 static void flags_of_a_reply_say_what_is_there(void **state)
@@ -403,6 +469,8 @@ int main(void)
 		cmocka_unit_test(a_nul_is_no_end_of_a_value),
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(replies_to_get_come_back),
+		cmocka_unit_test(a_reply_may_hide_keys),
+		cmocka_unit_test(a_get_may_be_of_one_peer),
 		cmocka_unit_test(flags_of_a_reply_say_what_is_there),
 		cmocka_unit_test(bad_replies_are_refused),
 		cmocka_unit_test(addresses_are_read_and_written),

@@ -74,6 +74,53 @@ static void requests_follow_each_other(void **state)
 	assert_int_equal(uapi_socket_set(client, &config), -EPIPE);
 }
 
+#define HEX_A "abababababababababababababababababababababababababababababababab"
+#define HEX_1 "0101010101010101010101010101010101010101010101010101010101010101"
+
+static void one_peer_is_asked_for(void **state)
+{
+	static const struct {
+		const char *said;
+		int result;
+	} rows[] = {
+		{"listen_port=7\npublic_key=" HEX_A "\nrx_bytes=3\nerrno=0\n\n", 0},
+		{"errno=-2\n\n", -ENOENT},
+		{"listen_port=7\nerrno=0\n\n", -EPROTO}, /* another daemon might say so */
+		{"public_key=" HEX_1 "\nerrno=0\n\n", -EPROTO},
+		{"public_key=" HEX_A "\npublic_key=" HEX_1 "\nerrno=0\n\n", -EPROTO},
+	};
+	static const struct config empty;
+	uint8_t key[KEY_LEN];
+	struct config config;
+
+	(void)state;
+	memset(key, 0xab, KEY_LEN);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		daemon_says(rows[i].said);
+		assert_int_equal(uapi_socket_get_peer(client, key, &config), rows[i].result);
+		daemon_hears("get=1\npublic_key=" HEX_A "\n\n");
+		if (rows[i].result != 0) {
+			assert_memory_equal(&config, &empty, sizeof(config));
+			continue;
+		}
+		assert_int_equal(config.listen_port, 7);
+		assert_int_equal(config.peers[0].rx_bytes, 3);
+		config_deinit(&config);
+	}
+}
+
+static void a_daemon_is_told_to_hide_keys(void **state)
+{
+	(void)state;
+	daemon_says("errno=0\n\n");
+	assert_int_equal(uapi_socket_hide_keys(client), 0);
+	daemon_hears("hide_keys=1\n\n");
+	daemon_says("errno=-22\n\n");
+	assert_int_equal(uapi_socket_hide_keys(client), -EINVAL);
+	shutdown(daemon_fd, SHUT_WR); /* as one does that knows no such request */
+	assert_int_equal(uapi_socket_hide_keys(client), -EPROTO);
+}
+
 static void begin(void)
 {
 	daemon_says("errno=0\n\n");
@@ -190,6 +237,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(requests_follow_each_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_peer_is_asked_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_daemon_is_told_to_hide_keys, setup, teardown),
 		cmocka_unit_test_setup_teardown(events_are_taken_one_by_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			events_may_come_with_the_first_reply, setup, teardown),

@@ -38,6 +38,10 @@ static ssize_t answer(void *ctx, const char *data, size_t len, size_t *scan, str
 		text_printf(reply, "subscribe %d\n", local_server_subscribe(server));
 		return 10;
 	}
+	if (len == 9 && memcmp(data, "restrict\n", 9) == 0)
+		local_server_restrict(server);
+	if (local_server_is_restricted(server))
+		text_printf(reply, "restricted ");
 	text_append(reply, data, (size_t)(end + 1 - data));
 	return end + 1 - data;
 }
@@ -233,6 +237,31 @@ static void who_is_busy(void **state)
 	close(fd);
 }
 
+/* Whoever says "restrict" is, alone and to the end; who takes its place is not. */
+static void a_client_stays_restricted(void **state)
+{
+	int fd = new_client(), other = new_client();
+
+	(void)state;
+	say(fd, "one\n");
+	hears(fd, "one\n");
+	for (int i = 0; i < 2; i++) {
+		say(fd, "restrict\n");
+		hears(fd, "restricted restrict\n");
+		say(other, "one\n");
+		hears(other, "one\n");
+		say(fd, "two\n");
+		hears(fd, "restricted two\n");
+	}
+	close(fd);
+	assert_true(serve());
+	fd = new_client();
+	say(fd, "three\n");
+	hears(fd, "three\n");
+	close(fd);
+	close(other);
+}
+
 /* What waits for a client that does not read stays small: it is not read itself. */
 static void a_client_that_does_not_read_waits(void **state)
 {
@@ -356,6 +385,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_slow_subscriber_loses_what_is_pushed, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_is_busy, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_client_stays_restricted, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			the_longest_silent_client_makes_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(

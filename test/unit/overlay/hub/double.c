@@ -47,14 +47,15 @@ static int64_t count(void)
 static void answer_door(void)
 {
 	struct door_question question;
-	struct door_verdict verdict = {.answer = {.version = ENROL_VERSION,
-					       .state = ENROL_ACTIVE,
-					       .hub_port = setup.hub_port,
-					       .api_port = setup.api_port,
-					       .address4 = {AF_INET, 16, 0, {100, 64, 0, 7}},
-					       .address6 = {AF_INET6, 64, 0, {0xfd, 7}},
-					       .hub_address4 = {AF_INET, 32, 0, {100, 64, 0, 1}},
-					       .hub_address6 = {AF_INET6, 128, 0, {0xfd, 1}}}};
+	struct door_verdict verdict = {
+		.answer = {.version = ENROL_VERSION,
+			.state = ENROL_ACTIVE,
+			.hub_port = setup.hub_port,
+			.api_port = setup.api_port,
+			.address4 = {AF_INET, 16, 0, {100, 64, 0, 7}},
+			.address6 = {AF_INET6, 64, 0, {0xfd, [15] = 7}},
+			.hub_address4 = {AF_INET, 32, 0, {100, 64, 0, 1}},
+			.hub_address6 = {AF_INET6, 128, 0, {0xfd, [15] = 1}}}};
 
 	if (!ipc_next(HUB_FD_DOOR, &question, sizeof(question), NULL, "door") ||
 		question.request.join_key[0] == 0xfe)
@@ -69,11 +70,11 @@ static void answer_door(void)
 }
 
 /* What the tunnel says of itself. */
-static void ask_tunnel(char *reply, size_t size)
+static void ask_tunnel(const char *request, char *reply, size_t size)
 {
 	ssize_t n;
 
-	(void)!write(HUB_FD_UAPI, "get=1\n\n", 7);
+	(void)!write(HUB_FD_UAPI, request, strlen(request));
 	n = read(HUB_FD_UAPI, reply, size - 1);
 	reply[n > 0 ? n : 0] = '\0';
 }
@@ -89,7 +90,9 @@ static void obey(const char *word, char *reply, size_t size)
 	else if (strcmp(word, "socket") == 0)
 		(void)!socket(AF_INET, SOCK_STREAM, 0);
 	else if (strcmp(word, "tunnel") == 0)
-		ask_tunnel(reply, size);
+		ask_tunnel("get=1\n\n", reply, size);
+	else if (strncmp(word, "uapi ", 5) == 0)
+		ask_tunnel(word + 5, reply, size);
 	else if (strcmp(word, "host") == 0)
 		snprintf(reply, size, "%s", setup.host);
 	else if (strcmp(word, "files") == 0)

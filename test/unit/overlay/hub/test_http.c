@@ -39,8 +39,8 @@ static int setup(void **state)
 	socklen_t len = sizeof(site->api_address);
 
 	fixture_open(&site->f);
-	assert_int_equal(prefix_from_text(&network.prefix4, "127.0.0.0/8"), 0);
 	assert_int_equal(store_add_network(site->f.hub.store, "test", &network), 0);
+	assert_int_equal(prefix_from_text(&network.prefix4, "127.0.0.0/8"), 0);
 	assert_non_null(directory_add_realm(&site->f.hub.directory, &network, NULL));
 	site->api_address.sin_family = AF_INET;
 	site->api_address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -278,6 +278,7 @@ static void test_first_start(void **state)
 	assert_int_equal(status.st_mode & 07777, 0666);
 	assert_true(tell_once("tunnel", reply));
 	assert_non_null(strstr(reply, "listen_port=51820\n"));
+	assert_null(strstr(reply, "private_key"));
 	assert_true(tell_once("host", reply));
 	assert_string_equal(reply, "127.0.0.1");
 	stop(&run);
@@ -470,6 +471,39 @@ static void test_server_is_confined(void **state)
 	stop(&run);
 }
 
+static void assert_tunnel_hides_key(void)
+{
+	char reply[1024];
+
+	assert_true(tell_once("tunnel", reply));
+	assert_non_null(strstr(reply, "listen_port=51820\n"));
+	assert_null(strstr(reply, "private_key"));
+}
+
+/* Its connection to the tunnel gives it no key, whatever it says there, nor does its successor's.
+ */
+static void test_server_sees_no_key(void **state)
+{
+	struct run run = start("--port", "51820");
+	char reply[1024], command[256];
+
+	(void)state;
+	await_ready();
+	snprintf(command, sizeof(command), "wg show %s private-key | grep -q =", ifname);
+	assert_int_equal(system(command), 0); /* there is one */
+	assert_tunnel_hides_key();
+	assert_true(tell_once("uapi hide_keys=1\n\n", reply));
+	assert_string_equal(reply, "errno=0\n\n");
+	assert_tunnel_hides_key();
+	assert_true(tell_once("uapi hide_keys=0\n\n", reply));
+	assert_string_equal(reply, ""); /* hung up */
+	kill(find_role("server"), SIGKILL);
+	await_text(&run, "started again");
+	await_ready();
+	assert_tunnel_hides_key();
+	stop(&run);
+}
+
 static void test_others_die(void **state)
 {
 	static const char *const roles[] = {"door", "vault", "monitor", "datapath"};
@@ -655,6 +689,7 @@ int main(int argc, char *argv[])
 		cmocka_unit_test_teardown(test_server_dies, kill_all),
 		cmocka_unit_test_teardown(test_server_cannot_start, kill_all),
 		cmocka_unit_test_teardown(test_server_is_confined, kill_all),
+		cmocka_unit_test_teardown(test_server_sees_no_key, kill_all),
 		cmocka_unit_test_teardown(test_others_die, kill_all),
 		cmocka_unit_test_teardown(test_launcher_dies, kill_all),
 		cmocka_unit_test_teardown(test_complaints, kill_all),

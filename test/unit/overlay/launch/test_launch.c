@@ -115,7 +115,17 @@ static bool uapi_answers(int fd)
 	char reply[4096] = "";
 
 	return write(fd, "get=1\n\n", 7) == 7 && read(fd, reply, sizeof(reply) - 1) > 0 &&
-	       strstr(reply, "errno=0");
+	       strstr(reply, "errno=0") && !strstr(reply, "_key=");
+}
+
+/* It may, but it may not read it. */
+static bool sets_a_key(int fd)
+{
+	char request[256], reply[256] = "";
+	int len = snprintf(request, sizeof(request), "set=1\nprivate_key=%064d\n\n", 11);
+
+	return write(fd, request, (size_t)len) == len && read(fd, reply, sizeof(reply) - 1) > 0 &&
+	       strcmp(reply, "errno=0\n\n") == 0;
 }
 
 static int use_tunnel(int fd)
@@ -124,6 +134,8 @@ static int use_tunnel(int fd)
 	int uapi[2], again[2];
 
 	EXPECT(launch_tunnel(fd, ours, uapi) == 0);
+	EXPECT(uapi_answers(uapi[0]) && uapi_answers(uapi[1]));
+	EXPECT(sets_a_key(uapi[0]));
 	EXPECT(uapi_answers(uapi[0]) && uapi_answers(uapi[1]));
 	EXPECT(launch_tunnel(fd, ours, again) == 0); /* the same once more */
 	EXPECT(uapi_answers(again[0]));
@@ -161,7 +173,8 @@ static int ask_too_much(int fd)
 {
 	static const char *const names[] = {"", "-x", "a/b", "../x", "a b", "%d"};
 	static const char *const addresses[] = {"0.0.0.0/0", "10.0.0.1/0", "10.0.0.1/7",
-		"127.0.0.1/8", "224.0.0.1/24", "fd00::1/0", "::1/128", "ff02::1/64"};
+		"127.0.0.1/8", "224.0.0.1/24", "fd00::1/0", "::1/128", "ff02::1/64", "8.0.0.1/8",
+		"192.0.2.1/24", "100.63.0.1/16", "100.64.0.1/9", "2001:db8::1/64", "fe80::1/64"};
 	struct prefix bad = {.family = AF_UNIX, .cidr = 24, .addr = {10}};
 	const struct prefix good = prefix("10.1.0.1/16");
 	int uapi[2];

@@ -139,11 +139,64 @@ static void a_revoked_node_stays_out_until_it_is_removed(void **state)
 	expect(f->store, store_enrol(f->store, node.public_key, &request, NOW_S, &again, &is_new),
 		-EACCES);
 	expect(f->store, store_remove_node(f->store, "anna", node.id), 0);
+	request.time_s = 1;
 	expect(f->store, store_enrol(f->store, node.public_key, &request, NOW_S, &again, &is_new),
 		0);
 	assert_true(is_new);
 	assert_true(again.id > node.id);
 	assert_int_equal(again.state, NODE_ACTIVE);
+}
+
+static int ignore_node(void *ctx, const struct node *node)
+{
+	(void)ctx;
+	(void)node;
+	return 0;
+}
+
+/* Who recorded a node's requests cannot bring it back, whenever it sent them; the node itself can,
+ * however wrong its clock is. */
+static void a_replay_does_not_bring_a_removed_node_back(void **state)
+{
+	struct fixture *f = *state;
+	struct network network = add_network(f->store, "robots");
+	struct join_key_info info = add_key(f->store, &network, 1);
+	struct enrol_request request = enrol_request("robots", "robot", 1);
+	const uint64_t later = 77; /* by a clock that began with 1970 */
+	uint8_t key[KEY_LEN];
+	struct node node;
+	bool is_new;
+	int64_t next_s;
+
+	fill_key(key, 1);
+	for (uint64_t round = 0; round < 3; round++) {
+		/* it enrols, and again when the hub is away, and it is removed */
+		request.time_s = 1000 * round + 1;
+		expect(f->store, store_enrol(f->store, key, &request, NOW_S, &node, &is_new), 0);
+		assert_true(is_new);
+		assert_int_equal(node.join_key_id, info.id);
+		request.time_s += later;
+		expect(f->store, store_enrol(f->store, key, &request, NOW_S, &node, &is_new), 0);
+		assert_false(is_new);
+		if (round == 1) /* what is not written is written then */
+			fixture_reopen(f);
+		expect(f->store, store_remove_node(f->store, "anna", node.id), 0);
+		if (round == 2)
+			fixture_reopen(f);
+		for (uint64_t i = 0; i <= later; i += later) {
+			request.time_s = 1000 * round + 1 + i;
+			expect(f->store,
+				store_enrol(f->store, key, &request, NOW_S, &node, &is_new),
+				-EACCES);
+		}
+	}
+	assert_int_equal(raw_int(f, "SELECT uses FROM join_keys"), 3);
+	/* nothing is kept when there is no join key that a request could have */
+	expect(f->store, store_expire_due(f->store, NOW_S, ignore_node, NULL, &next_s), 0);
+	assert_int_equal(raw_int(f, "SELECT count(*) FROM removed"), 1);
+	expect(f->store, store_revoke_join_key(f->store, "anna", network.id, info.id), 0);
+	expect(f->store, store_expire_due(f->store, NOW_S + 3600, ignore_node, NULL, &next_s), 0);
+	assert_int_equal(raw_int(f, "SELECT count(*) FROM removed"), 0);
 }
 
 /* A node key is one node's: the tunnel knows peers by it. */
@@ -306,6 +359,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			bad_keys_are_refused, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_revoked_node_stays_out_until_it_is_removed,
+			fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_replay_does_not_bring_a_removed_node_back,
 			fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_key_is_in_one_network, fixture_setup, fixture_teardown),

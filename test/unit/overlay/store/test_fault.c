@@ -45,15 +45,15 @@ static void only_a_database_of_ours_is_opened(void **state)
 		int r;
 		const char *error;
 	} rows[] = {
-		{"PRAGMA user_version = 2", -EUCLEAN,
-			"the database is of a newer version of this program (schema 2; this one "
-			"knows 1)"},
+		{"PRAGMA user_version = 3", -EUCLEAN,
+			"the database is of a newer version of this program (schema 3; this one "
+			"knows 2)"},
 		{"PRAGMA application_id = 5", -EBADMSG, "this is not the database of a hub"},
 		{"PRAGMA user_version = 0", -EBADMSG, "this is not the database of a hub"},
 		{"DROP TABLE links", -EBADMSG, "the database is damaged: no such table: links"},
 		{"ALTER TABLE nodes RENAME COLUMN host TO number", -EBADMSG,
 			"the database is damaged: table nodes has no column named host"},
-		{"PRAGMA user_version = 1", 0, NULL},
+		{"PRAGMA user_version = 2", 0, NULL},
 	};
 	struct fixture *f;
 

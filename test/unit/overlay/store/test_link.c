@@ -157,7 +157,8 @@ static bool may_scan(enum statement statement)
 	case SQL_NETWORKS:
 	case SQL_ADMINS:
 	case SQL_AUDIT:
-	case SQL_AUDIT_LAST: /* ends at the first */
+	case SQL_AUDIT_LAST:	 /* ends at the first */
+	case SQL_REMOVED_FORGET: /* every hour */
 		return true;
 	default:
 		return false;

@@ -15,7 +15,7 @@
 #include "crypto/hash.h"
 #include "fixture.h"
 
-enum { NUM_SCHEMAS = 1 };
+enum { NUM_SCHEMAS = 2 };
 
 static const char *dumps;
 

@@ -360,6 +360,8 @@ static void test_bad_requests(void **state)
 		uint8_t value;
 	} cases[] = {
 		{offsetof(struct enrol_request, version), 2},
+		{offsetof(struct enrol_request, flags), 1},
+		{offsetof(struct enrol_request, reserved), 1},
 		{offsetof(struct enrol_request, network), 'R'},
 		{offsetof(struct enrol_request, network), 0},
 		{offsetof(struct enrol_request, network) + 8, 'x'}, /* behind the end */
@@ -401,7 +403,17 @@ static void test_answers(void **state)
 		{offsetof(struct enrol_answer, address6.cidr), 129, false},
 		{offsetof(struct enrol_answer, hub_address4.cidr), 24, false},
 		{offsetof(struct enrol_answer, hub_address6.family), AF_INET, false},
-		{offsetof(struct enrol_answer, reserved), 1, true},
+		{offsetof(struct enrol_answer, reserved), 1, false},
+		{offsetof(struct enrol_answer, address4.cidr), 0, false},
+		{offsetof(struct enrol_answer, address4.cidr), 9, false},
+		{offsetof(struct enrol_answer, address4.cidr), 10, true},
+		{offsetof(struct enrol_answer, address4.cidr), 30, false}, /* not the hub's */
+		{offsetof(struct enrol_answer, address6.cidr), 0, false},
+		{offsetof(struct enrol_answer, address4.addr), 127, false},
+		{offsetof(struct enrol_answer, address4.addr), 224, false},
+		{offsetof(struct enrol_answer, address6.addr), 0xff, false},
+		{offsetof(struct enrol_answer, hub_address4.addr) + 1, 65, false},
+		{offsetof(struct enrol_answer, address4.addr) + 3, 1, false}, /* the hub's */
 	};
 
 	(void)state;
