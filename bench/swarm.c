@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "crypto/aead.h"
 #include "overlay/agent/http.h"
@@ -551,6 +552,7 @@ int main(int argc, char *argv[])
 		fprintf(stderr, "usage: swarm LINK NODES (at least 2) %s\n", error);
 		return 2;
 	}
+	log_set_level(LOG_LEVEL_SILENT);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 	swarm.random = 0x9e3779b97f4a7c15U;
 	swarm.num = num;

@@ -58,8 +58,8 @@ static void parse_as_reply(const char *data, size_t len)
 	}
 	uapi_write_get_reply(&first, &config, false);
 	uapi_write_get_reply(&hidden, &config, true);
-	check(!memmem(hidden.data, hidden.len, "private_key=", 12));
-	check(!memmem(hidden.data, hidden.len, "preshared_key=", 14));
+	check(strncmp(hidden.data, "private_key=", 12) != 0); /* it would be the first line */
+	check(!memmem(hidden.data, hidden.len, "\npreshared_key=", 15));
 	config_deinit(&config);
 	check(uapi_parse_get_reply(first.data, first.len, &config) == 0);
 	uapi_write_get_reply(&second, &config, false);

@@ -62,3 +62,39 @@ def test_wanted_packets_are_delivered(kernel_guest, path, address):
 def test_refused_packets_are_answered(kernel_guest, path, address):
     out = kernel_guest.run("/usr/bin/python3", "-c", MANAGER, address).out
     assert "filtered" in out or "prohibited" in out.lower()
+
+
+READER = """
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.connect("/var/run/wireguard/%s.sock")
+def ask(request):
+    s.sendall(request.encode() + b"\\n\\n")
+    reply = b""
+    while not reply.endswith(b"\\n\\n"):
+        reply += s.recv(65536)
+    print(reply.decode().strip().replace("\\n", " "))
+PEER = "get=1\\npublic_key="
+ask("set=1\\npublic_key=" + "ab" * 32 + "\\npreshared_key=" + "cd" * 32)
+ask("get=1")
+ask(PEER + "ab" * 32)
+ask(PEER + "ef" * 32)
+ask("hide_keys=1")
+ask("get=1")
+ask(PEER + "ab" * 32)
+""" % IFNAME
+
+
+def test_one_peer_is_told_of_and_keys_are_hidden(kernel_guest, path):
+    kernel_guest.run("wg", "set", IFNAME, "peer", path.public_key)
+    lines = kernel_guest.run("/usr/bin/python3", "-c", READER).out.splitlines()
+    everything, one, none, hidden, everything_without, one_without = lines[1:]
+    assert everything.count(" public_key=") == everything_without.count(" public_key=") == 2
+    assert one.count(" public_key=") == one_without.count(" public_key=") == 1
+    assert f"public_key={'ab' * 32} preshared_key={'cd' * 32}" in one
+    assert f"public_key={'ab' * 32} protocol_version" in one_without
+    assert (none, hidden) == ("errno=-2", "errno=0")
+    for text in everything, one:
+        assert text.startswith("private_key=") and "preshared_key=" in text
+    for text in everything_without, one_without:
+        assert "private_key=" not in text and "preshared_key=" not in text

@@ -28,7 +28,8 @@ PORTS = 6
 BOOT_TIMEOUT = 90
 MODULES = ("virtio_pci", "virtio_console", "virtiofs", "virtio_net", "wireguard",
            # what the overlay asks of nftables
-           "nf_tables", "nft_ct", "nft_queue", "nft_reject_inet", "nfnetlink_queue")
+           "nf_tables", "nft_ct", "nft_queue", "nft_reject_inet", "nfnetlink_queue",
+           "nf_conntrack")
 VIRTIOFSD = ("/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd")
 
 INIT = """#!/bin/busybox sh

@@ -179,12 +179,16 @@ class Fleet:
     def _machine(self, kind, name):
         machine = kind(self.lab, name)
         self.lab.on_close(machine.close)
-        link = self.lab.link(self.switch, machine)
+        return self.add(machine)
+
+    def add(self, host):
+        """Let a host be on the switch; it gets an `address`."""
+        link = self.lab.link(self.switch, host)
         self.switch.run("ip", "link", "set", link.left_dev, "master", "bridge")
         self._number += 1
-        machine.address = f"192.0.2.{self._number}"
-        link.address(right=[f"{machine.address}/24"])
-        return machine
+        host.address = f"192.0.2.{self._number}"
+        link.address(right=[f"{host.address}/24"])
+        return host
 
     def hub(self, name="hub"):
         return self._machine(Hub, name)

@@ -96,7 +96,8 @@ def test_revoked_node_is_cut_off(fleet, robots):
     assert one.pings("robot2") and third.pings("robot2")
     address = addresses(other)[0]
     begin = time.monotonic()
-    robots.adit_hub("node", "revoke", "robots", "robot2")
+    out = robots.adit_hub("node", "revoke", "robots", "robot2", "--with-key").out
+    assert "lets nobody in" in out
     wait_until(lambda: not peers(one) and not peers(third), 1, "its peers have dropped its key")
     assert time.monotonic() - begin < 1.5
     assert one.run("ping", "-c", "1", "-W", "1", address, check=False).code != 0
@@ -213,6 +214,19 @@ def test_policy(fleet, robots, tmp_path):
     robots.adit_hub("policy", "set", "robots", policy)
     wait_until(lambda: fetch(laptop, robot, 8001), 2, "the change has come")
     assert not fetch(laptop, robot, 8000)
+
+
+def test_flushed_filter(fleet, robots):
+    """Who flushes the firewall does not open a node to its peers."""
+    one, other = joined(fleet, robots, "robot1", "robot2")
+    assert one.pings("robot2")
+    other.run("nft", "flush", "ruleset")
+    wait_until(lambda: "adit-robots" in other.run("nft", "list", "ruleset").out, 2,
+               "the rules are back")
+    assert "it is back" in other.process.output()
+    assert one.pings("robot2")
+    other.process.stop(signal.SIGTERM)
+    assert "adit-robots" not in other.run("nft", "list", "ruleset").out
 
 
 def test_hub_restart(fleet, robots):

@@ -20,6 +20,7 @@ struct client {
 	struct control *control;
 	int fd;	     /* owned; -1: free */
 	uint64_t id; /* never used twice */
+	bool may_change;
 	char in[CONTROL_LINE_MAX];
 	size_t in_len;
 	bool is_asked; /* the request was given on */
@@ -83,16 +84,14 @@ static bool is_in_group(int fd, gid_t gid)
 	return false;
 }
 
-static bool may_change(const struct client *client)
+static bool may_change(int fd, gid_t gid)
 {
-	gid_t gid = client->control->gid;
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return false;
-	return peer.uid == 0 ||
-	       (gid != (gid_t)-1 && (peer.gid == gid || is_in_group(client->fd, gid)));
+	return peer.uid == 0 || (gid != (gid_t)-1 && (peer.gid == gid || is_in_group(fd, gid)));
 }
 
 static void write_out(struct client *client)
@@ -128,7 +127,7 @@ static void ask(struct client *client, size_t line_len)
 		control_reply_words(control, client->id, 2, "that is no request\n");
 	else
 		control->request(
-			control->ctx, client->id, may_change(client), words, (unsigned)num);
+			control->ctx, client->id, client->may_change, words, (unsigned)num);
 }
 
 static void read_in(struct client *client)
@@ -163,19 +162,28 @@ static void client_ready(void *ctx, uint32_t events)
 		client_close(client); /* it does not wait for the answer */
 }
 
-/* A free place, or that of the oldest: who forgot to hang up must not keep others out. */
-static struct client *place_for_client(struct control *control)
+/* Whether a client has to go before another: who may only look keeps nobody out who may do. */
+static bool goes_before(const struct client *a, const struct client *b)
 {
-	struct client *oldest = &control->clients[0];
+	return a->may_change != b->may_change ? b->may_change : a->id < b->id;
+}
+
+/* A free place, or that of the oldest: who forgot to hang up must not keep others out. NULL: all
+ * are of those who may do more. */
+static struct client *place_for_client(struct control *control, bool may_change)
+{
+	struct client *first = &control->clients[0];
 
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		if (control->clients[i].fd < 0)
 			return &control->clients[i];
-		if (control->clients[i].id < oldest->id)
-			oldest = &control->clients[i];
+		if (goes_before(&control->clients[i], first))
+			first = &control->clients[i];
 	}
-	client_close(oldest);
-	return oldest;
+	if (first->may_change && !may_change)
+		return NULL;
+	client_close(first);
+	return first;
 }
 
 static void accept_client(void *ctx, uint32_t events)
@@ -183,12 +191,19 @@ static void accept_client(void *ctx, uint32_t events)
 	struct control *control = ctx;
 	int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct client *client;
+	bool may;
 
 	(void)events;
 	if (fd < 0)
 		return;
-	client = place_for_client(control);
-	*client = (struct client){.control = control, .fd = fd, .id = ++control->last_id};
+	may = may_change(fd, control->gid);
+	client = place_for_client(control, may);
+	if (!client) {
+		close(fd);
+		return;
+	}
+	*client = (struct client){
+		.control = control, .fd = fd, .id = ++control->last_id, .may_change = may};
 	if (loop_watch(control->loop, fd, EPOLLIN, client_ready, client) < 0)
 		client_close(client);
 }

@@ -345,6 +345,31 @@ static void op_refuse(void *ctx, const struct prefix *address)
 
 /* --- the filter ------------------------------------------------------- */
 
+/* Somebody has changed nftables: the host may be without our rules. */
+static void filter_changed(void *ctx, uint32_t events)
+{
+	struct network *n = network_of(ctx);
+	bool mended = false;
+	int r = filter_mend(n->filter, &mended);
+
+	(void)events;
+	if (r < 0)
+		log_error("%s: the packet filter was removed and cannot be made anew: %s", n->name,
+			filter_error(n->filter));
+	else if (mended)
+		log_error("%s: somebody removed the packet filter; it is back", n->name);
+}
+
+static void op_close_filter(void *ctx)
+{
+	struct network *n = network_of(ctx);
+
+	if (n->filter)
+		loop_unwatch(n->agent->loop, filter_fd(n->filter));
+	filter_free(n->filter);
+	n->filter = NULL;
+}
+
 static int op_open_filter(
 	void *ctx, const char *ifname, const struct prefix *hubs, unsigned num_hubs)
 {
@@ -357,15 +382,12 @@ static int op_open_filter(
 	if (r < 0)
 		log_error("%s: nftables: %s", n->name, error && *error ? error : strerror(-r));
 	free(error);
+	if (r == 0) {
+		r = loop_watch(n->agent->loop, filter_fd(n->filter), EPOLLIN, filter_changed, n);
+		if (r < 0)
+			op_close_filter(n);
+	}
 	return r;
-}
-
-static void op_close_filter(void *ctx)
-{
-	struct network *n = network_of(ctx);
-
-	filter_free(n->filter);
-	n->filter = NULL;
 }
 
 static int op_set_filter(void *ctx, int64_t peer_id, const struct prefix *addresses,
@@ -688,6 +710,8 @@ void network_end(struct network *n)
 {
 	if (!n->has_left)
 		(void)op_save(n);
+	/* without the filter, and with the tunnel, everybody could send everything */
+	op_close_tunnel(n);
 	op_close_filter(n);
 }
 
@@ -705,7 +729,7 @@ void network_free(struct network *n)
 	close_uapi(n);
 	loop_remove_timer(n->agent->loop, n->timer);
 	member_free(n->member);
-	filter_free(n->filter);
+	op_close_filter(n);
 	wipe(n, sizeof(*n));
 	free(n);
 }

@@ -191,10 +191,16 @@ struct lookup {
 	char asked[NETWORK_NAME_MAX + 1];
 	int code; /* of the answer, if it is found */
 	unsigned next;
-	char error[160];
+	struct text errors; /* a line from each network that has not got it */
 };
 
 static void look_up_next(struct lookup *lookup);
+
+static void lookup_free(struct lookup *lookup)
+{
+	text_deinit(&lookup->errors);
+	free(lookup);
+}
 
 static void found(void *ctx, const struct prefix *addresses, unsigned num, const char *error)
 {
@@ -202,8 +208,7 @@ static void found(void *ctx, const struct prefix *addresses, unsigned num, const
 	struct text text = {0};
 
 	if (num == 0) {
-		snprintf(lookup->error, sizeof(lookup->error), "%s.%s: %s", lookup->name,
-			lookup->asked, error);
+		text_printf(&lookup->errors, "%s.%s: %s\n", lookup->name, lookup->asked, error);
 		look_up_next(lookup);
 		return;
 	}
@@ -216,7 +221,7 @@ static void found(void *ctx, const struct prefix *addresses, unsigned num, const
 	}
 	control_reply(lookup->agent->control, lookup->id, lookup->code, &text);
 	text_deinit(&text);
-	free(lookup);
+	lookup_free(lookup);
 }
 
 static bool is_meant(const struct lookup *lookup, const struct network *network)
@@ -238,9 +243,10 @@ static void look_up_next(struct lookup *lookup)
 			network_member(network), clock_boottime_ns(), lookup->name, found, lookup);
 		return;
 	}
-	control_reply_words(agent->control, lookup->id, CODE_FAILED, "%s\n",
-		*lookup->error ? lookup->error : "there is no such network here");
-	free(lookup);
+	if (lookup->errors.len == 0)
+		text_printf(&lookup->errors, "there is no such network here\n");
+	control_reply(agent->control, lookup->id, CODE_FAILED, &lookup->errors);
+	lookup_free(lookup);
 }
 
 static bool has_session(const struct lookup *lookup)

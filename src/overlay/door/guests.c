@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/rate.h"
+#include "base/siphash.h"
 #include "core/ratelimiter.h"
 
 struct guest {
@@ -22,7 +23,8 @@ struct guests {
 	struct noise_keys keys;
 	struct cookie_checker checker;
 	struct ratelimiter *limiter;
-	struct rate opened, cookies;
+	uint8_t group_key[SIPHASH_KEY_LEN];
+	struct rate opened, cookies[GUEST_COOKIE_GROUPS];
 	struct guest guests[GUESTS_MAX];
 	unsigned num_guests;
 	uint32_t round; /* the high bits of the next number */
@@ -40,6 +42,7 @@ struct guests *guests_new(
 		free(guests);
 		return NULL;
 	}
+	memcpy(guests->group_key, random, sizeof(guests->group_key));
 	memcpy(guests->hub_key, hub_key, KEY_LEN);
 	guests->keys = *keys;
 	cookie_mac1_key(guests->mac1_key, hub_key);
@@ -85,6 +88,14 @@ static struct guest *add_guest(struct guests *guests)
 	return NULL;
 }
 
+static struct rate *cookie_rate(struct guests *guests, const struct endpoint *source)
+{
+	size_t len = source->family == AF_INET ? 24 / 8 : 48 / 8;
+
+	return &guests->cookies[siphash(guests->group_key, source->addr, len) %
+				GUEST_COOKIE_GROUPS];
+}
+
 /* A genuine request, as far as mac1 goes, while we are under load: whether it may go on. */
 static bool admit(struct guests *guests, const struct message_enrol *message,
 	const struct endpoint *source, const uint8_t random[64], uint64_t now_ns,
@@ -94,7 +105,8 @@ static bool admit(struct guests *guests, const struct message_enrol *message,
 		cookie_checker_set_secret(&guests->checker, random, now_ns);
 	if (cookie_mac2_is_valid(&guests->checker, source, message, sizeof(*message)))
 		return ratelimiter_allow(guests->limiter, source, now_ns);
-	if (rate_allow(&guests->cookies, now_ns, GUEST_COOKIE_COST_NS, GUEST_BURST)) {
+	if (rate_allow(cookie_rate(guests, source), now_ns, GUEST_COOKIE_COST_NS,
+		    GUEST_COOKIE_BURST)) {
 		enrol_create_cookie(
 			&guests->checker, source, message, random + KEY_LEN, &result->cookie);
 		result->step = GUEST_COOKIE;

@@ -15,7 +15,14 @@ enum {
 #define GUEST_PATIENCE_NS (5 * SECOND_NS) /* how long a request waits */
 #define GUEST_COST_NS (SECOND_NS / 1000)  /* requests opened, all sources together */
 #define GUEST_BURST UINT64_C(256)
-#define GUEST_COOKIE_COST_NS (SECOND_NS / 2000) /* cookies handed out */
+
+/* Cookies handed out: their rate is bounded for each of so many groups of sources, into which
+ * prefixes (IPv4 /24, IPv6 /48) fall at random, so that a flood takes them from its neighbours
+ * only. Who can send from everywhere has to send 50,000 requests a second, 160 Mbit/s, to fill them
+ * all; a cookie costs the door some microseconds, and is smaller than what it answers. */
+enum { GUEST_COOKIE_GROUPS = 256 };
+#define GUEST_COOKIE_COST_NS (SECOND_NS / 200)
+#define GUEST_COOKIE_BURST UINT64_C(32)
 
 struct guests;
 

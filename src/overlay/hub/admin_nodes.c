@@ -2,6 +2,8 @@
  *
  * The admin API: nodes.
  */
+#include <errno.h>
+
 #include "base/clock.h"
 #include "overlay/hub/changes.h"
 #include "overlay/hub/router.h"
@@ -97,10 +99,36 @@ void serve_approve_node(struct request *request, struct response *response)
 			request->hub->store, request->actor, request->node->node.id, hub_now_s()));
 }
 
+/* The join key that a node came with. Returns 0 also when it is of no use already. */
+static int revoke_key_of(const struct request *request, const struct node *node)
+{
+	struct join_key_info key;
+	int r = store_join_key(request->hub->store, node->network_id, node->join_key_id, &key);
+
+	if (r == 0 && !key.revoked)
+		r = store_revoke_join_key(
+			request->hub->store, request->actor, node->network_id, key.id);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* While the join key that it came with is good, a stolen node can come again, with another key of
+ * its own: so the caller is told of it. */
 void serve_revoke_node(struct request *request, struct response *response)
 {
-	finish(request, response,
-		store_revoke_node(request->hub->store, request->actor, request->node->node.id));
+	const struct node node = request->node->node;
+	struct join_key_info key;
+	bool with_key = false;
+	int r;
+
+	if (!field_flag(request, response, "with_key", &with_key))
+		return;
+	r = with_key ? revoke_key_of(request, &node) : 0;
+	if (r == 0 && !(with_key && node.state == NODE_REVOKED))
+		r = store_revoke_node(request->hub->store, request->actor, node.id);
+	finish(request, response, r);
+	if (r == 0 && response->body != NULL &&
+		store_join_key(request->hub->store, node.network_id, node.join_key_id, &key) == 0)
+		json_object_set_new(response->body, "key", view_join_key(&key));
 }
 
 void serve_remove_node(struct request *request, struct response *response)

@@ -35,6 +35,7 @@ static const struct option options[OPTION_NUM] = {
 	[OPTION_SOCKET] = {"--socket", true},
 	[OPTION_TAG] = {"--tag", true},
 	[OPTION_USES] = {"--uses", true},
+	[OPTION_WITH_KEY] = {"--with-key", false},
 };
 
 #define O(name) (UINT32_C(1) << OPTION_##name)
@@ -74,8 +75,9 @@ static const struct verb verbs[] = {
 		"give a node these tags and no others"},
 	{"node", "expire", cli_node_expire, 2, 3, 0, "NETWORK NODE [TIME|never]",
 		"let a node's membership end after a time, or now"},
-	{"node", "revoke", cli_node_revoke, 2, 2, 0, "NETWORK NODE",
-		"shut a node out for good, and have its peers forget it"},
+	{"node", "revoke", cli_node_revoke, 2, 2, O(WITH_KEY), "NETWORK NODE [--with-key]",
+		"shut a node out for good, and have its peers forget it (--with-key: and make the "
+		"join key useless that it came with)"},
 	{"node", "remove", cli_node_remove, 2, 2, 0, "NETWORK NODE",
 		"remove a node; with a join key it may come again"},
 	{"policy", "show", cli_policy_show, 1, 1, 0, "NETWORK", "print a network's policy"},

@@ -34,6 +34,7 @@ enum cli_option {
 	OPTION_SOCKET,
 	OPTION_TAG,
 	OPTION_USES,
+	OPTION_WITH_KEY,
 	OPTION_NUM,
 };
 enum { CLI_WORDS_MAX = 2 + NODE_TAGS_MAX };

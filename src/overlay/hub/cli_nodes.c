@@ -51,8 +51,31 @@ static void print_node(const json_t *node)
 	cli_print_field("hostname", "%s", cli_text(node, "hostname"));
 	cli_print_field("version", "%s", cli_text(node, "version"));
 	cli_print_field("created", "%s", cli_date_field(node, "created"));
+	if (cli_integer(node, "join_key") != 0)
+		cli_print_field("join key", "%lld", cli_integer(node, "join_key"));
 	cli_print_field("expires", "%s%s", cli_date_field(node, "expires"),
 		cli_flag(node, "ephemeral") ? ", or a day after it was last seen" : "");
+}
+
+static bool is_good(const json_t *key)
+{
+	long long max_uses = cli_integer(key, "max_uses"), expires_s = cli_integer(key, "expires");
+
+	return !cli_flag(key, "revoked") && (expires_s == 0 || expires_s > time(NULL)) &&
+	       (max_uses == 0 || cli_integer(key, "uses") < max_uses);
+}
+
+/* Who has a node in his hands may have its join key, too. */
+static void warn_of_key(const struct cli *cli, const json_t *key)
+{
+	long long id = cli_integer(key, "id");
+
+	if (is_good(key))
+		printf("it came with join key %lld, which is still good: who has that can join "
+		       "again\n(adit-hub key revoke %s %lld makes it useless)\n",
+			id, cli->words[0], id);
+	else
+		printf("the join key that it came with, %lld, lets nobody in\n", id);
 }
 
 /* Ask for something about the node that was typed, and print what it is now. */
@@ -77,6 +100,8 @@ static int ask_about(struct cli *cli, const char *method, const char *step, json
 		printf("node %s is %s; tags: %s; expires: %s\n", cli_text(answer, "name"),
 			cli_text(answer, "state"), cli_list(json_object_get(answer, "tags")),
 			cli_date_field(answer, "expires"));
+	if (json_object_get(answer, "key") != NULL)
+		warn_of_key(cli, json_object_get(answer, "key"));
 	json_decref(answer);
 	return CLI_OK;
 }
@@ -93,7 +118,8 @@ int cli_node_approve(struct cli *cli)
 
 int cli_node_revoke(struct cli *cli)
 {
-	return ask_about(cli, "POST", "revoke", NULL);
+	return ask_about(cli, "POST", "revoke",
+		json_pack("{s:b}", "with_key", cli->options[OPTION_WITH_KEY] != NULL));
 }
 
 int cli_node_remove(struct cli *cli)

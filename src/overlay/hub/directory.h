@@ -7,6 +7,7 @@
 #define ADIT_OVERLAY_HUB_DIRECTORY_H
 
 #include "base/map.h"
+#include "base/rate.h"
 #include "base/siphash.h"
 #include "overlay/policy/policy.h"
 #include "overlay/store/store.h"
@@ -27,6 +28,7 @@ struct member {
 	struct stream *stream;	 /* NULL: not connected */
 	struct endpoint seen_at; /* where the tunnel sees it; family 0: not known */
 	uint64_t looked_ns;	 /* when we looked there; 0: never */
+	struct rate writes;	 /* what it asks of us that is written to disk, or told to others */
 	uint32_t slot;
 };
 

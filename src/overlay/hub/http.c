@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,8 +20,9 @@
 enum {
 	CONNECTIONS_MAX = 16384,
 	ADMIN_CONNECTIONS_MAX = 256,
-	NODE_CONNECTIONS_MAX = 16, /* from one address */
-	CONNECTION_MEMORY = 6144,  /* bytes, for a request's head and an answer's */
+	USERS_CONNECTIONS_MAX = 192, /* of these, by others than root: the rest is for it */
+	NODE_CONNECTIONS_MAX = 16,   /* from one address */
+	CONNECTION_MEMORY = 6144,    /* bytes, for a request's head and an answer's */
 	IDLE_TIMEOUT_S = 60,
 };
 
@@ -28,6 +30,7 @@ struct http {
 	struct hub *hub;
 	struct MHD_Daemon *daemon;
 	bool is_admin;
+	unsigned num_users; /* connections of others than root */
 };
 
 /* A request while it comes in, and while its answer waits. */
@@ -236,6 +239,27 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
 	*state = NULL;
 }
 
+/* Anybody of this machine may connect to the admin socket, and be told that he may not; nobody may
+ * keep root out by that. A connection that is one too many is at its end before it began. */
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **state,
+	enum MHD_ConnectionNotificationCode code)
+{
+	static char counted;
+	struct http *http = ctx;
+	struct caller caller;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		http->num_users -= *state != NULL;
+		return;
+	}
+	if (!http->is_admin || (find_caller(http, connection, &caller) && caller.uid == 0))
+		return;
+	http->num_users++;
+	*state = &counted;
+	if (http->num_users > USERS_CONNECTIONS_MAX)
+		(void)shutdown(connection_fd(connection), SHUT_RDWR);
+}
+
 /* --- the daemon ------------------------------------------------------ */
 
 int http_new(struct hub *hub, int listen_fd, bool admin, struct http **ret_http)
@@ -253,7 +277,8 @@ int http_new(struct hub *hub, int listen_fd, bool admin, struct http **ret_http)
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)(admin ? 0 : NODE_CONNECTIONS_MAX),
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+		on_connection, http, MHD_OPTION_END);
 	if (http->daemon == NULL) {
 		free(http);
 		return -ENOMEM;

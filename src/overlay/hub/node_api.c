@@ -5,13 +5,27 @@
  */
 #include <errno.h>
 
+#include "base/clock.h"
 #include "overlay/hub/changes.h"
 #include "overlay/hub/router.h"
 #include "overlay/hub/views.h"
 #include "overlay/wire/ranges.h"
 
+/* A transaction of the store keeps the hub from everybody else for some milliseconds. */
+#define WRITE_COST_NS (SECOND_NS / 50)
+#define WRITE_BURST UINT64_C(1000)
 enum { HUB_HOST = 1 };
 static const char hub_name[] = "hub";
+
+/* Whether the caller has not asked too much; otherwise that is answered. */
+static bool may_write(struct request *request, struct response *response)
+{
+	if (rate_allow(&request->caller.member->writes, clock_boottime_ns(), WRITE_COST_NS,
+		    WRITE_BURST))
+		return true;
+	answer_error(response, 429, "this node asks too often");
+	return false;
+}
 
 void serve_self(struct request *request, struct response *response)
 {
@@ -69,7 +83,7 @@ void serve_connect(struct request *request, struct response *response)
 
 	if (!field_text(request, response, "name", &name) ||
 		!field_text(request, response, "address", &address) ||
-		!is_one(response, name, address))
+		!is_one(response, name, address) || !may_write(request, response))
 		return;
 	peer = find_peer(request, name, address);
 	if (peer == member) {
@@ -116,7 +130,7 @@ void serve_forget(struct request *request, struct response *response)
 	int64_t id;
 	int r = 0;
 
-	if (!read_id(request, response, &id))
+	if (!read_id(request, response, &id) || !may_write(request, response))
 		return;
 	peer = directory_member(&request->hub->directory, id);
 	if (peer != NULL && peer->realm == request->realm && peer != request->caller.member)
@@ -159,6 +173,17 @@ void serve_names(struct request *request, struct response *response)
 		answer_unknown(response);
 }
 
+/* Whether it is reached through the very tunnel that is to reach it. */
+static bool is_inside(const struct network *network, const struct endpoint *endpoint)
+{
+	struct prefix address = {
+		.family = endpoint->family, .cidr = (uint8_t)address_bits(endpoint->family)};
+
+	memcpy(address.addr, endpoint->addr, sizeof(address.addr));
+	return prefix_contains(&network->prefix4, &address) ||
+	       prefix_contains(&network->prefix6, &address);
+}
+
 /* Read the list of endpoints. Returns false with the answer 400. */
 static bool read_endpoints(const struct request *request, struct response *response,
 	struct endpoint ret_endpoints[NODE_ENDPOINTS_MAX])
@@ -176,7 +201,8 @@ static bool read_endpoints(const struct request *request, struct response *respo
 		/* A scope is a number of one machine, and a name of one of ours. */
 		if (text == NULL || strchr(text, '%') != NULL ||
 			endpoint_from_text(&ret_endpoints[i], text) != 0 ||
-			!endpoint_is_reachable(&ret_endpoints[i])) {
+			!endpoint_is_reachable(&ret_endpoints[i]) ||
+			is_inside(&request->realm->network, &ret_endpoints[i])) {
 			answer_error(response, 400,
 				"\"%.60s\" is no endpoint, like 192.0.2.1:51820 or "
 				"[2001:db8::1]:51820",
@@ -209,6 +235,8 @@ void serve_endpoints(struct request *request, struct response *response)
 		answer(response, 204, NULL);
 		return;
 	}
+	if (!may_write(request, response))
+		return;
 	r = store_set_endpoints(request->hub->store, member->node.id, endpoints, &seq);
 	if (r != 0) {
 		answer_store_error(request, response, r);

@@ -207,6 +207,8 @@ json_t *view_node(const struct member *member)
 		json_object_set_new(view, "version", json_string(node->version));
 	set_time(view, "expires", node->expires_s);
 	set_time(view, "seen", node->seen_s);
+	if (node->join_key_id != 0)
+		json_object_set_new(view, "join_key", json_integer(node->join_key_id));
 	return view;
 }
 

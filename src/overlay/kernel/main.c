@@ -36,48 +36,67 @@ struct kernel {
 
 /* --- who has a peer -------------------------------------------------- */
 
+/* A prefix comes right before those that are part of it. */
 static int compare(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(struct prefix));
+	const struct prefix *x = a, *y = b;
+	int order = x->family - y->family;
+
+	if (order == 0)
+		order = memcmp(x->addr, y->addr, sizeof(x->addr));
+	return order != 0 ? order : x->cidr - y->cidr;
 }
 
+/* What has a peer, sorted, without what is part of something else: in a set of nftables nothing may
+ * overlap. */
 static struct prefix *collect(const struct config *config, size_t *ret_num)
 {
 	struct prefix *prefixes;
-	size_t num = 0;
+	size_t num = 0, kept = 0;
 
 	for (size_t i = 0; i < config->num_peers; i++)
 		num += config->peers[i].num_allowed_ips;
 	prefixes = calloc(num ? num : 1, sizeof(*prefixes));
 	if (!prefixes)
 		return NULL;
-	*ret_num = 0;
+	num = 0;
 	for (size_t i = 0; i < config->num_peers; i++) {
 		for (size_t j = 0; j < config->peers[i].num_allowed_ips; j++)
-			prefixes[(*ret_num)++] = config->peers[i].allowed_ips[j].prefix;
+			prefixes[num++] = config->peers[i].allowed_ips[j].prefix;
 	}
 	qsort(prefixes, num, sizeof(*prefixes), compare);
+	for (size_t i = 0; i < num; i++) {
+		if (kept == 0 || !queue_prefix_has(&prefixes[kept - 1], &prefixes[i]))
+			prefixes[kept++] = prefixes[i];
+	}
+	*ret_num = kept;
 	return prefixes;
 }
 
-/* Tell the queue what changed from one sorted list to the other. */
+/* Do something to what one sorted list has and the other has not. */
+static int for_each_missing(struct queue *queue, const struct prefix *list, size_t num,
+	const struct prefix *other, size_t num_other,
+	int (*action)(struct queue *, const struct prefix *))
+{
+	int r = 0;
+
+	for (size_t i = 0, j = 0; r == 0 && i < num; i++) {
+		while (j < num_other && compare(&other[j], &list[i]) < 0)
+			j++;
+		if (j == num_other || compare(&other[j], &list[i]) != 0)
+			r = action(queue, &list[i]);
+	}
+	return r;
+}
+
+/* Tell the queue what changed from one sorted list to the other; what is gone first, as it may be
+ * in the way. */
 static int tell_differences(struct queue *queue, const struct prefix *old, size_t num_old,
 	const struct prefix *new, size_t num_new)
 {
-	size_t i = 0, j = 0;
-	int r = 0;
+	int r = for_each_missing(queue, old, num_old, new, num_new, queue_remove_peer);
 
-	while (r == 0 && (i < num_old || j < num_new)) {
-		int order = i == num_old ? 1 : j == num_new ? -1 : compare(&old[i], &new[j]);
-
-		if (order < 0)
-			r = queue_remove_peer(queue, &old[i]);
-		else if (order > 0)
-			r = queue_add_peer(queue, &new[j]);
-		i += order <= 0;
-		j += order >= 0;
-	}
-	return r;
+	return r == 0 ? for_each_missing(queue, new, num_new, old, num_old, queue_add_peer) : r;
 }
 
 /* Bring the queue up to date with the kernel. Only while somebody watches: it looks at every peer.
@@ -104,39 +123,33 @@ static int follow_peers(struct kernel *kernel)
 
 /* --- requests -------------------------------------------------------- */
 
-/* Leave no peer but this one, of whom the kernel cannot be asked alone. */
-static int select_peer(struct config *config, const uint8_t public_key[KEY_LEN])
+static struct config_peer *find_peer(const struct config *config, const uint8_t public_key[KEY_LEN])
 {
 	for (size_t i = 0; i < config->num_peers; i++) {
-		struct config_peer peer = config->peers[i];
-
-		if (memcmp(peer.public_key, public_key, KEY_LEN) != 0)
-			continue;
-		config->peers[i] = config->peers[0];
-		config->peers[0] = peer;
-		wipe(&peer, sizeof(peer));
-		return 0;
+		if (memcmp(config->peers[i].public_key, public_key, KEY_LEN) == 0)
+			return &config->peers[i];
 	}
-	return -ENOENT;
+	return NULL;
 }
 
-/* public_key: of the only peer to tell of; NULL: all. */
+/* public_key: of the only peer to tell of, though the kernel cannot be asked for it alone; NULL:
+ * all. */
 static void answer_get(struct kernel *kernel, const uint8_t *public_key, struct text *reply)
 {
-	struct config config = {0};
-	size_t num;
+	struct config config = {0}, told;
 	int r = device_get(kernel->device, &config);
 
-	num = config.num_peers;
+	told = config;
 	if (r == 0 && public_key) {
-		r = select_peer(&config, public_key);
-		config.num_peers = 1;
+		told.peers = find_peer(&config, public_key);
+		told.num_peers = 1;
+		r = told.peers ? 0 : -ENOENT;
 	}
 	if (r < 0)
 		uapi_write_errno(reply, r);
 	else
-		uapi_write_get_reply(reply, &config, local_server_is_restricted(kernel->server));
-	config.num_peers = num;
+		uapi_write_get_reply(reply, &told, local_server_is_restricted(kernel->server));
+	wipe(&told, sizeof(told));
 	config_deinit(&config);
 }
 
@@ -273,6 +286,16 @@ static int start(struct kernel *kernel, const char *ifname)
 	return r;
 }
 
+static bool has_peer(const struct kernel *kernel, const struct prefix *address)
+{
+	for (size_t i = 0; i < kernel->num_peers; i++) {
+		if (queue_prefix_has(&kernel->peers[i], address))
+			return true;
+	}
+	return false;
+}
+
+/* A packet may have been on its way to us while its peer was added: it is not held for ever. */
 static void pass_wanted(struct kernel *kernel)
 {
 	struct text text = {0};
@@ -280,7 +303,9 @@ static void pass_wanted(struct kernel *kernel)
 	int r;
 
 	for (int i = 0; i < MAX_TURN && (r = queue_next(kernel->queue, &address)) >= 0; i++) {
-		if (r > 0)
+		if (r > 0 && has_peer(kernel, &address))
+			queue_pass(kernel->queue, &address);
+		else if (r > 0)
 			uapi_write_address(&text, "wanted", &address);
 	}
 	local_server_push(kernel->server, text.data, text.len);

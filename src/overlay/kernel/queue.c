@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 enum {
 	HELD_MAX = 512,
@@ -46,8 +47,8 @@ struct queue {
 	"add table inet adit-kernel-%1$s\n"                                                        \
 	"delete table inet adit-kernel-%1$s\n"                                                     \
 	"table inet adit-kernel-%1$s {\n"                                                          \
-	"  set peers4 { type ipv4_addr; flags interval; auto-merge; }\n"                           \
-	"  set peers6 { type ipv6_addr; flags interval; auto-merge; }\n"                           \
+	"  set peers4 { type ipv4_addr; flags interval; }\n"                                       \
+	"  set peers6 { type ipv6_addr; flags interval; }\n"                                       \
 	"  set refused4 { type ipv4_addr; flags timeout; timeout 5s; }\n"                          \
 	"  set refused6 { type ipv6_addr; flags timeout; timeout 5s; }\n"                          \
 	"  chain decide {\n"                                                                       \
@@ -79,6 +80,8 @@ static int nft(struct queue *queue, const char *format, ...)
 		return -ENOMEM;
 	errno = 0;
 	r = nft_run_cmd_from_buffer(queue->nft, text) == 0 ? 0 : errno ? -errno : -EINVAL;
+	if (r < 0)
+		log_error("%s: nftables: %s", queue->ifname, nft_ctx_get_error_buffer(queue->nft));
 	free(text);
 	return r;
 }
@@ -149,7 +152,7 @@ static void decide(struct queue *queue, uint32_t id, uint32_t verdict)
 	(void)!send_message(queue, nlh); /* else it waits until the queue goes */
 }
 
-static bool matches(const struct prefix *prefix, const struct prefix *address)
+bool queue_prefix_has(const struct prefix *prefix, const struct prefix *address)
 {
 	unsigned bytes = prefix->cidr / 8, rest = prefix->cidr % 8;
 
@@ -167,7 +170,7 @@ static void decide_held(
 	for (unsigned i = 0; i < queue->num_held; i++) {
 		const struct held *held = &queue->held[i];
 
-		if (prefix ? matches(prefix, &held->address) : held->until_ns <= now_ns)
+		if (prefix ? queue_prefix_has(prefix, &held->address) : held->until_ns <= now_ns)
 			decide(queue, held->id, verdict);
 		else
 			queue->held[kept++] = *held;
@@ -217,7 +220,7 @@ static int take_attribute(const struct nlattr *attr, void *data)
 static bool is_held(const struct queue *queue, const struct prefix *address)
 {
 	for (unsigned i = 0; i < queue->num_held; i++) {
-		if (matches(&queue->held[i].address, address))
+		if (queue_prefix_has(&queue->held[i].address, address))
 			return true;
 	}
 	return false;
@@ -314,8 +317,13 @@ int queue_add_peer(struct queue *queue, const struct prefix *prefix)
 	int r = change_set(queue, "add", "peers", prefix);
 
 	if (r == 0)
-		decide_held(queue, prefix, NF_ACCEPT, 0);
+		queue_pass(queue, prefix);
 	return r;
+}
+
+void queue_pass(struct queue *queue, const struct prefix *prefix)
+{
+	decide_held(queue, prefix, NF_ACCEPT, 0);
 }
 
 int queue_remove_peer(struct queue *queue, const struct prefix *prefix)

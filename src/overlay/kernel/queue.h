@@ -30,6 +30,12 @@ void queue_watch(struct queue *queue, bool on);
 MUST_CHECK int queue_add_peer(struct queue *queue, const struct prefix *prefix);
 MUST_CHECK int queue_remove_peer(struct queue *queue, const struct prefix *prefix);
 
+/* What is held for an address or prefix goes out. */
+void queue_pass(struct queue *queue, const struct prefix *prefix);
+
+/* Whether a prefix has an address. */
+bool queue_prefix_has(const struct prefix *prefix, const struct prefix *address);
+
 /* Take in one packet, without waiting. Returns 1 with the address it wants to reach if it is the
  * first one to it, 0 if there is nothing to tell, or a negative errno (-EAGAIN: no more). */
 MUST_CHECK int queue_next(struct queue *queue, struct prefix *ret_address);

@@ -106,7 +106,7 @@ int store_add_join_key(struct store *store, const char *actor, struct join_key_i
 	return r;
 }
 
-static int join_key_by_id(
+int store_join_key(
 	struct store *store, int64_t network_id, int64_t id, struct join_key_info *ret_info)
 {
 	sqlite3_stmt *q = query(store, SQL_JOIN_KEY_BY_ID);
@@ -127,7 +127,7 @@ static int revoke_join_key(struct store *store, const char *actor, int64_t netwo
 {
 	struct join_key_info before = {0}, after;
 	sqlite3_stmt *q = query(store, SQL_JOIN_KEY_REVOKE);
-	int r = join_key_by_id(store, network_id, id, &before);
+	int r = store_join_key(store, network_id, id, &before);
 
 	if (r < 0)
 		return r;

@@ -88,6 +88,9 @@ MUST_CHECK int store_add_join_key(struct store *store, const char *actor,
 /* -ENOENT; -EINVAL: it is revoked already. */
 MUST_CHECK int store_revoke_join_key(
 	struct store *store, const char *actor, int64_t network_id, int64_t id);
+/* -ENOENT. */
+MUST_CHECK int store_join_key(
+	struct store *store, int64_t network_id, int64_t id, struct join_key_info *ret_info);
 typedef int store_join_key_each(void *ctx, const struct join_key_info *info);
 MUST_CHECK int store_join_keys(
 	struct store *store, int64_t network_id, store_join_key_each *each, void *ctx);

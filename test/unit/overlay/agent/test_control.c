@@ -174,6 +174,29 @@ static void test_who_may(void **state)
 	close(fd);
 }
 
+/* Who may only look, however often, sends nobody away who may do. */
+static void test_flood_of_others(void **state)
+{
+	int fds[100], fd;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	fd = client();
+	run();
+	assert_int_equal(setresuid(65534, 65534, 0), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = client();
+		run();
+	}
+	assert_int_equal(setresuid(0, 0, 0), 0);
+	say(fd, "status\n");
+	assert_true(may);
+	expect(fd, "3\nhello status\n");
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +204,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_answer_later, start, stop),
 		cmocka_unit_test_setup_teardown(test_flood, start, stop),
 		cmocka_unit_test_setup_teardown(test_who_may, start, stop),
+		cmocka_unit_test_setup_teardown(test_flood_of_others, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

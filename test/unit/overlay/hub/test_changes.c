@@ -305,8 +305,10 @@ static void test_slow_reader_is_sent_away(void **state)
 	unsigned num = 0;
 
 	enter(&world, *state);
-	while (world.bob->stream != NULL && num++ < 20000)
+	while (world.bob->stream != NULL && num++ < 20000) {
 		connect_nodes(*state, world.anna, "bob");
+		world.anna->writes.busy_until_ns = 0; /* as if it were many */
+	}
 	assert_null(world.bob->stream);
 	assert_int_equal(streams_counts(world.f->hub.streams)->too_slow, 1);
 	leave(&world);
@@ -511,6 +513,67 @@ static void test_names_of_the_policy_are_given_by_people(void **state)
 	assert_int_equal(add_node(f, "lab", "arm", 5, true, "robot")->node.state, NODE_PENDING);
 }
 
+/* A stolen node has its join key, too: who revokes it is told, and can revoke both. */
+static void test_revoking_with_the_join_key(void **state)
+{
+	struct fixture *f = *state;
+	json_t *answer;
+	bool is_revoked;
+
+	add_network(f, "lab");
+	add_node(f, "lab", "anna", 1, true, "robot");
+	add_node(f, "lab", "bob", 2, true, "robot");
+	for (int i = 0; i < 3; i++) {
+		static const char *const paths[] = {"/v1/networks/lab/nodes/anna/revoke",
+			"/v1/networks/lab/nodes/bob/revoke", "/v1/networks/lab/nodes/anna/revoke"};
+
+		assert_int_equal(ask_as_root(f, "POST", paths[i],
+					 i > 0 ? "{\"with_key\": true}" : NULL, &answer),
+			200);
+		assert_string_equal(json_string_value(json_object_get(answer, "state")), "revoked");
+		assert_int_equal(
+			json_integer_value(json_object_get(answer, "join_key")), i == 1 ? 2 : 1);
+		is_revoked =
+			json_is_true(json_object_get(json_object_get(answer, "key"), "revoked"));
+		assert_int_equal(is_revoked, i > 0);
+		json_decref(answer);
+	}
+	assert_int_equal(
+		ask_as_root(f, "POST", "/v1/networks/lab/nodes/anna/revoke", NULL, NULL), 400);
+}
+
+/* A node cannot keep the hub busy with the disk, nor others with news of itself. */
+static void test_a_node_that_asks_too_often(void **state)
+{
+	static const struct {
+		const char *method, *path, *body;
+	} asked[] = {
+		{"POST", "/v1/connect", "{\"name\": \"nobody\"}"},
+		{"POST", "/v1/forget", "{\"id\": 2}"},
+		{"PUT", "/v1/endpoints", "{\"endpoints\": [\"192.0.2.1:1\"]}"},
+	};
+	struct fixture *f = *state;
+	struct member *anna, *bob;
+
+	add_network(f, "lab");
+	anna = add_node(f, "lab", "anna", 1, true, "robot");
+	bob = add_node(f, "lab", "bob", 2, true, "robot");
+	for (int i = 0; i < 1000; i++)
+		assert_int_not_equal(
+			ask_as_node(f, anna, "POST", "/v1/connect", "{\"name\": \"nobody\"}", NULL),
+			429);
+	anna->writes.busy_until_ns += 60 * SECOND_NS; /* however slow this machine is */
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+		assert_int_equal(
+			ask_as_node(f, anna, asked[i].method, asked[i].path, asked[i].body, NULL),
+			429);
+		assert_int_not_equal(
+			ask_as_node(f, bob, asked[i].method, asked[i].path, asked[i].body, NULL),
+			429);
+	}
+	assert_int_equal(ask_as_node(f, anna, "GET", "/v1/self", NULL, NULL), 200);
+}
+
 /* An error about the text as a whole is one of no line. */
 static void test_a_policy_that_is_too_long(void **state)
 {
@@ -532,6 +595,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_names_of_the_policy_are_given_by_people),
+		TEST(test_revoking_with_the_join_key),
+		TEST(test_a_node_that_asks_too_often),
 		TEST(test_a_policy_that_is_too_long),
 		TEST(test_changes_reach_those_concerned),
 		TEST(test_nodes_tell_of_each_other),

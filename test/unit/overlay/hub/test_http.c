@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -305,6 +306,37 @@ static void test_a_node_has_few_connections(void **state)
 		close(fds[i]);
 }
 
+/* Whoever may use this machine may connect to the admin socket; root gets through nevertheless. */
+static void test_users_do_not_keep_root_out(void **state)
+{
+	static const char text[] = "GET /v1/status HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct site *site = *state;
+	int fds[300];
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(site->f.folder, 0711), 0);
+	assert_int_equal(chmod(site->admin_address.sun_path, 0666), 0);
+	assert_int_equal(setresuid(65534, 65534, 0), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = dial(site, 0);
+		if (i % 8 == 0) /* more would wait to be accepted than may */
+			turn(site);
+	}
+	assert_int_equal(setresuid(0, 0, 0), 0);
+	assert_non_null(strstr(request(site, 0, text, "}}"), "HTTP/1.1 200"));
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+	for (int i = 0; i < 20; i++)
+		turn(site);
+	/* and when they are gone, others are heard again */
+	assert_int_equal(setresuid(65534, 65534, 0), 0);
+	fds[0] = dial(site, 0);
+	assert_int_equal(setresuid(0, 0, 0), 0);
+	assert_non_null(strstr(exchange(site, fds[0], text, strlen(text), "}"), "HTTP/1.1 403"));
+	close(fds[0]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -317,6 +349,7 @@ int main(void)
 		TEST(test_answer_waits_for_the_peer),
 		TEST(test_many_requests_on_one_connection),
 		TEST(test_a_node_has_few_connections),
+		TEST(test_users_do_not_keep_root_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

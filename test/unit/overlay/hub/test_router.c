@@ -331,6 +331,7 @@ static void test_bad_requests(void **state)
 		{MEMBER, "GET", "/v1/names?name=hub", NULL, 200},
 		{MEMBER, "PUT", "/v1/endpoints", "{\"endpoints\": [\"here\"]}", 400},
 		{MEMBER, "PUT", "/v1/endpoints", "{\"endpoints\": [\"192.0.2.1:0\"]}", 400},
+		{MEMBER, "PUT", "/v1/endpoints", "{\"endpoints\": [\"100.64.0.9:1\"]}", 400},
 		{MEMBER, "PUT", "/v1/endpoints", "{\"endpoints\": [\"127.0.0.1:1\"]}", 400},
 		{MEMBER, "PUT", "/v1/endpoints", "{\"endpoints\": [\"0.0.0.0:1\"]}", 400},
 		{MEMBER, "PUT", "/v1/endpoints", "{\"endpoints\": [\"224.0.0.1:1\"]}", 400},
