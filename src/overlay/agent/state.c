@@ -108,7 +108,7 @@ int state_read_key(int dir_fd, const char *network, uint8_t ret_key[KEY_LEN])
 
 	file_name(name, network, key_suffix, "");
 	r = read_file(dir_fd, name, &data, &len);
-	if (r < 0)
+	if (!data)
 		return r;
 	r = len == KEY_BASE64_LEN + 1 && data[KEY_BASE64_LEN] == '\n'
 		    ? key_from_base64(ret_key, data, KEY_BASE64_LEN)
