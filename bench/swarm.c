@@ -50,7 +50,7 @@ struct node {
 
 static struct {
 	struct loop *loop;
-	struct http *http;
+	struct http *streams, *requests; /* libcurl takes time for each handle that one has */
 	struct join_link link;
 	struct node *nodes;
 	unsigned num, num_started, num_open;
@@ -280,7 +280,7 @@ static struct http_request *start(const struct node *node, const char *method,
 	snprintf(url, sizeof(url), "http://%s%s", host, path);
 	inet_ntop(AF_INET, node->address.addr, address, sizeof(address));
 	snprintf(interface, sizeof(interface), "host!%s", address);
-	return http_start(swarm.http,
+	return http_start(line ? swarm.streams : swarm.requests,
 		&(const struct http_call){
 			.method = method, .url = url, .body = body, .interface = interface},
 		line, done, ctx);
@@ -558,8 +558,9 @@ int main(int argc, char *argv[])
 	swarm.num = num;
 	swarm.nodes = calloc(num, sizeof(*swarm.nodes));
 	swarm.loop = loop_new(num + 16);
-	swarm.http = swarm.loop ? http_new(swarm.loop) : NULL;
-	if (!swarm.nodes || !swarm.http || crypto_init() < 0)
+	swarm.streams = swarm.loop ? http_new(swarm.loop) : NULL;
+	swarm.requests = swarm.loop ? http_new(swarm.loop) : NULL;
+	if (!swarm.nodes || !swarm.streams || !swarm.requests || crypto_init() < 0)
 		die("start");
 	open_sockets();
 	for (unsigned i = 0; i < num; i++)
