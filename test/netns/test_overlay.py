@@ -145,6 +145,15 @@ def test_rejoining_keeps_the_identity(fleet, robots):
     assert (addresses(node), robots.json("node", "show", "robots", "robot1")["id"]) == before
 
 
+def test_joining_again_after_removal(fleet, robots):
+    (node,) = joined(fleet, robots, "robot1")
+    robots.adit_hub("node", "remove", "robots", "robot1")
+    wait_until(lambda: membership(node)["state"] == "cut-off", 2, "the node hears of it")
+    assert node.adit("wait", "joined", check=False).code == 1
+    node.join(robots.link("robots"))
+    assert states(robots) == {"robot1": "active"}
+
+
 def test_leave(fleet, robots):
     one, other = joined(fleet, robots, "robot1", "robot2")
     assert one.pings("robot2")

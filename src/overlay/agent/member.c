@@ -457,10 +457,18 @@ void member_tick(struct member *m, uint64_t now_ns)
 	member_reschedule(m);
 }
 
+/* A person has joined again: a join key is kept only until it has been used. */
+static bool has_new_link(const struct member *m)
+{
+	return !m->settings.is_configured && !bytes_are_zero(m->settings.link.join_key, KEY_LEN);
+}
+
 void member_start(struct member *m, uint64_t now_ns)
 {
 	m->since_ns = now_ns;
 	member_touch(m, now_ns);
+	if (m->state == MEMBER_CUT_OFF && has_new_link(m))
+		m->state = MEMBER_ENROLLING;
 	if (m->state == MEMBER_ACTIVE)
 		up(m, now_ns);
 	else if (m->state != MEMBER_CUT_OFF || m->settings.is_configured)

@@ -78,7 +78,9 @@ void serve_change_node(struct request *request, struct response *response)
 		return;
 	if (name != NULL && !node_name_is_valid(name)) {
 		answer_error(response, 400,
-			"a node's name is 1 to %d of a-z, 0-9 and inner hyphens", NODE_NAME_MAX);
+			"a node's name is 1 to %d of a-z, 0-9 and inner hyphens, not digits alone; "
+			"hub and localhost are taken",
+			NODE_NAME_MAX);
 		return;
 	}
 	if (name != NULL)

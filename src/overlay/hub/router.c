@@ -292,7 +292,6 @@ struct member *request_find_node(const struct request *request, const char *word
 		directory_member_by_name(&request->hub->directory, request->realm, word);
 	uint64_t id;
 
-	/* A name may be a number, and comes first. */
 	if (member == NULL && read_number(word, &id)) {
 		member = directory_member(&request->hub->directory, (int64_t)id);
 		if (member != NULL && member->realm != request->realm)

@@ -47,11 +47,14 @@ static bool is_word(const char *name, size_t max)
 	       !is_one_of(name, taken, ARRAY_SIZE(taken));
 }
 
+/* Digits alone are a node's number: who names himself so would be taken for the node that has it.
+ */
 static bool node_name_is_taken(const char *name)
 {
 	static const char *const taken[] = {"hub", "localhost"};
 
-	return is_one_of(name, taken, ARRAY_SIZE(taken));
+	return is_one_of(name, taken, ARRAY_SIZE(taken)) ||
+	       name[strspn(name, "0123456789")] == '\0';
 }
 
 bool network_name_is_valid(const char *name)
@@ -71,6 +74,7 @@ bool node_name_is_valid(const char *name)
 
 void node_name_from_hostname(char ret_name[NODE_NAME_MAX + 1], const char *hostname)
 {
+	static const char suffix[] = "-node";
 	char name[NODE_NAME_MAX + 1] = {0};
 	size_t len = 0;
 
@@ -86,8 +90,10 @@ void node_name_from_hostname(char ret_name[NODE_NAME_MAX + 1], const char *hostn
 		name[--len] = '\0';
 	if (len == 0)
 		strcpy(name, "node");
-	if (node_name_is_taken(name))
-		strcat(name, "-node");
+	if (node_name_is_taken(name)) {
+		len = strnlen(name, NODE_NAME_MAX - strlen(suffix));
+		memcpy(name + len, suffix, sizeof(suffix));
+	}
 	memcpy(ret_name, name, sizeof(name));
 }
 

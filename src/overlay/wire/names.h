@@ -21,7 +21,8 @@ enum {
 MUST_CHECK bool network_name_is_valid(const char *name);
 MUST_CHECK bool tag_is_valid(const char *tag);
 
-/* A node's name: a DNS label in lower case (RFC 1123); "hub" and "localhost" are taken. */
+/* A node's name: a DNS label in lower case (RFC 1123), not of digits alone; "hub" and "localhost"
+ * are taken. */
 MUST_CHECK bool node_name_is_valid(const char *name);
 
 /* The node name nearest to a hostname: its first label in lower case, what is not allowed replaced

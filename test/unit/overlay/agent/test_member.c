@@ -364,7 +364,8 @@ static void test_unanswered(void **state)
 	assert_null(world_find_peer(&w, 9));
 }
 
-static void restart(void)
+/* new_link NULL: the agent restarts; else somebody joins again. */
+static void restart(const struct join_link *new_link)
 {
 	json_t *json = member_save(w.member, w.now_ns);
 	json_t *said = member_settings_save(member_settings(w.member));
@@ -381,10 +382,33 @@ static void restart(void)
 	w.deadline_ns = 0;
 	w.now_ns = 5 * SECOND_NS; /* a reboot: boottime begins anew */
 	assert_int_equal(member_settings_load(&settings, said), 0);
+	if (new_link)
+		settings.link = *new_link;
 	w.member = member_new(&settings, private_key, &world_ops, &w);
 	assert_int_equal(member_load(w.member, json, w.now_ns), 0);
 	json_decref(json);
 	json_decref(said);
+}
+
+/* A node that was removed stays so after a reboot, until somebody has a new link. */
+static void test_join_after_removal(void **state)
+{
+	struct join_link link;
+
+	(void)state;
+	world_join(&w);
+	link = member_settings(w.member)->link;
+	member_stream_ended(w.member, w.now_ns, 403, "{}", 2);
+	restart(NULL);
+	member_start(w.member, w.now_ns);
+	assert_int_equal(member_state(w.member), MEMBER_CUT_OFF);
+	assert_int_equal(w.num_enrol, 0);
+	memset(link.join_key, 5, KEY_LEN);
+	restart(&link);
+	member_start(w.member, w.now_ns);
+	assert_int_equal(w.num_enrol, 1);
+	world_answer_enrol(&w);
+	assert_true(member_is_usable(w.member));
 }
 
 static void test_reboot_without_hub(void **state)
@@ -399,7 +423,7 @@ static void test_reboot_without_hub(void **state)
 	world_say(&w, "");
 	w.any_port = 41000;
 	w.wall_s -= 366 * 86400; /* and the clock is wrong by a year */
-	restart();
+	restart(NULL);
 	w.door_is_silent = true;
 	member_start(w.member, w.now_ns);
 	assert_true(member_is_usable(w.member));
@@ -560,6 +584,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_silent_hub, start, stop),
 		cmocka_unit_test_setup_teardown(test_hub_with_another_key, start, stop),
 		cmocka_unit_test_setup_teardown(test_cut_off, start, stop),
+		cmocka_unit_test_setup_teardown(test_join_after_removal, start, stop),
 		cmocka_unit_test_setup_teardown(test_expired_and_renewed, start, stop),
 		cmocka_unit_test_setup_teardown(test_idle, start, stop),
 		cmocka_unit_test_setup_teardown(test_nothing_wakes_up_without_peers, start, stop),

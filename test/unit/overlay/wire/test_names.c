@@ -12,6 +12,7 @@
 #define A15 "aaaaaaaaaaaaaaa"
 #define A31 A15 A15 "a"
 #define A63 A31 A31 "a"
+#define D58 "1234567890123456789012345678901234567890123456789012345678"
 
 static void test_validity(void **state)
 {
@@ -23,6 +24,9 @@ static void test_validity(void **state)
 		{"r", true, true, true},
 		{"r2-d2", true, true, true},
 		{"2d", false, false, true},
+		{"2", false, false, false},
+		{"1234567890", false, false, false},
+		{"2-2", false, false, true},
 		{"", false, false, false},
 		{"-a", false, false, false},
 		{"a-", false, false, false},
@@ -69,6 +73,8 @@ static void test_hostnames(void **state)
 		{"hub", "hub-node"},
 		{"HUB.example.org", "hub-node"},
 		{"localhost.localdomain", "localhost-node"},
+		{"7", "7-node"},
+		{D58 "67890", D58 "-node"},
 		{A63 "bcd", A63},
 		{A31 A31 "-bcd", A31 A31},
 	};
