@@ -153,7 +153,7 @@ def kill_at_random(hub, times, seed, progress):
 def test_hub_killed_200_times(fleet, robots):
     """No acknowledged change is lost, the audit trail is whole, tunnels never stop."""
     one, other, third = joined(fleet, robots, "robot1", "robot2", "robot3")
-    assert one.pings("robot2")
+    assert one.pings("robot2", wait=8)
     ids = {node["name"]: node["id"] for node in robots.json("node", "list", "robots")["nodes"]}
     link = robots.link("robots", "--uses", "0")
     nodes = "/v1/networks/robots/nodes"
@@ -188,13 +188,13 @@ def test_hub_killed_200_times(fleet, robots):
     assert len(enrolled) > 3
     told = {event.get("id") for event in after}
     assert not set(enrolled) - told
-    assert other.pings("robot3") and third.pings("robot1")
+    assert other.pings("robot3", wait=8) and third.pings("robot1", wait=8)
 
 
 def test_hub_machine_restarts(fleet, robots):
     """All of the hub dies and is started again: nodes come back, their tunnels never stop."""
     one, other = joined(fleet, robots, "robot1", "robot2")
-    assert one.pings("robot2")
+    assert one.pings("robot2", wait=8)
     ping = Ping(one, address(other))
     robots.process.stop(signal.SIGKILL)
     wait_until(lambda: robots.pids() == [robots.holder.pid], 5, "all of it has ended")
@@ -203,7 +203,7 @@ def test_hub_machine_restarts(fleet, robots):
     wait_back(one, other, timeout=30)
     assert ping.end() > 50
     (third,) = joined(fleet, robots, "robot3")
-    assert third.pings("robot1") and one.pings("robot3")
+    assert third.pings("robot1", wait=8) and one.pings("robot3", wait=8)
 
 
 def test_damaged_database(robots):
@@ -254,7 +254,7 @@ def look(hub):
 def test_hub_disk_is_full(fleet, robots):
     """Nothing can be changed, nothing is lost, and nodes stay; then it is mended."""
     one, other = joined(fleet, robots, "robot1", "robot2")
-    assert one.pings("robot2")
+    assert one.pings("robot2", wait=8)
     link = robots.link("robots", "--uses", "0")
     before = look(robots)
     mend = robots.break_disk("full")
@@ -264,11 +264,11 @@ def test_hub_disk_is_full(fleet, robots):
     assert look(robots) == before
     late = fleet.node("robot3").start()
     late.adit("join", link, "--timeout", "1", check=False)
-    assert streams(one, other) == {"connected"} and one.pings("robot2")
+    assert streams(one, other) == {"connected"} and one.pings("robot2", wait=8)
     mend()
     robots.adit_hub("node", "rename", "robots", "robot1", "arm")
     late.adit("wait", "joined", "--timeout", "20")
-    assert late.pings("arm") and one.pings("robot3")
+    assert late.pings("arm", wait=8) and one.pings("robot3", wait=8)
     assert robots.adit_hub("audit", "verify").code == 0
 
 
@@ -276,7 +276,7 @@ def test_hub_disk_is_read_only(fleet, robots):
     """The server does not come back before it is mended, and says why; tunnels do not care. (While
     it runs its open files keep the disk from becoming read-only.)"""
     one, other = joined(fleet, robots, "robot1", "robot2")
-    assert one.pings("robot2")
+    assert one.pings("robot2", wait=8)
     before = look(robots)
     ping = Ping(one, address(other))
     os.kill(robots.server().pid, signal.SIGKILL)
@@ -304,7 +304,7 @@ def known_peers(node):
 def test_reboot_with_the_hub_down(fleet, robots):
     """Everything of a node dies at once, and the hub is away: it works from its state file."""
     one, other, _ = joined(fleet, robots, "robot1", "robot2", "robot3")
-    assert one.pings("robot2")
+    assert one.pings("robot2", wait=8)
     wait_until(lambda: known_peers(one) == {"robot2"}, 5, "what is known is saved")
     destination = address(other)
     robots.process.stop(signal.SIGKILL)
@@ -313,7 +313,7 @@ def test_reboot_with_the_hub_down(fleet, robots):
     one.start()
     wait_until(lambda: one.run("ping", "-c", "1", "-W", "1", destination, check=False).code == 0,
                10, "the peer that was known answers")
-    assert one.pings("robot2") and not one.pings("robot3", wait=1)
+    assert one.pings("robot2", wait=8) and not one.pings("robot3", wait=1)
     assert streams(one) == {"unreachable"}
     assert "unreachable" in one.adit("status").out
     robots.start()
@@ -323,7 +323,7 @@ def test_reboot_with_the_hub_down(fleet, robots):
 def test_damaged_state(fleet, robots):
     """What makes no sense is put aside; the node is itself again with its key."""
     one, other = joined(fleet, robots, "robot1", "robot2")
-    assert one.pings("robot2")
+    assert one.pings("robot2", wait=8)
     wait_until(lambda: known_peers(one) == {"robot2"}, 5, "what is known is saved")
     before = membership(one)["id"], address(one), membership(one)["public_key"]
     state = one.inside("/var/lib/adit/robots.json")
@@ -346,10 +346,10 @@ def test_damaged_state(fleet, robots):
 def test_agent_disk(fleet, robots, fault, sentence):
     """What is known cannot be saved: it says so, works from memory, and saves when it can."""
     one, other, third = joined(fleet, robots, "robot1", "robot2", "robot3")
-    assert one.pings("robot2")
+    assert one.pings("robot2", wait=8)
     wait_until(lambda: known_peers(one) == {"robot2"}, 5, "what is known is saved")
     mend = one.break_disk(fault)
-    assert one.pings("robot3")
+    assert one.pings("robot3", wait=8)
     wait_until(lambda: sentence in one.adit("status").out, 5, "the status says so")
     assert sentence in one.process.output()
     assert any(sentence in error for error in membership(one)["errors"])
@@ -416,7 +416,7 @@ def test_no_secret_is_said(lab, tmp_path, monkeypatch):
     machines = hub, one, other, third
     for node in (one, other):
         node.join(links[0])
-    assert one.pings("robot2")
+    assert one.pings("robot2", wait=8)
     hub.adit_hub("key", "revoke", "robots", "2")
     third.adit("join", links[1], "--timeout", "1", check=False)  # is refused
     third.adit("leave", "robots", check=False)
