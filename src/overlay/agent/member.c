@@ -522,7 +522,7 @@ enum member_state member_state(const struct member *m)
 
 bool member_is_usable(const struct member *m)
 {
-	return m->state == MEMBER_ACTIVE && m->is_up;
+	return m->state == MEMBER_ACTIVE && m->is_up && m->is_known;
 }
 
 const struct member_settings *member_settings(const struct member *m)

@@ -125,7 +125,7 @@ enum member_state {
 	MEMBER_LEAVING,
 };
 enum member_state member_state(const struct member *member);
-/* MEMBER_ACTIVE, and its interface is up with its addresses. */
+/* MEMBER_ACTIVE, its interface is up with its addresses, and others can ask the hub for it. */
 bool member_is_usable(const struct member *member);
 const struct member_settings *member_settings(const struct member *member);
 

@@ -123,6 +123,7 @@ static void take_self(struct member *m, uint64_t now_ns, const struct news_self 
 static void take_hello(struct member *m, uint64_t now_ns, const struct news_line *line)
 {
 	m->stream = STREAM_UP;
+	m->is_known = true;
 	m->stream_tries = 0;
 	m->stream_error[0] = '\0';
 	m->enrol_ns = 0;

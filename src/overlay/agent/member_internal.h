@@ -89,6 +89,8 @@ struct member {
 	uint64_t stream_ns; /* when to open it, or to give it up; 0: never */
 	unsigned stream_tries;
 	char stream_error[64];
+	bool is_known; /* the hub has said hello: others can ask for us; or it had, before we
+			  started */
 	uint64_t seq;
 	int64_t heard_ns; /* when the hub last said anything; INT64_MIN: never */
 	int64_t expires_s;

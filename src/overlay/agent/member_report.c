@@ -240,6 +240,7 @@ static int load(struct member *m, const json_t *json, uint64_t now_ns)
 	if (strcmp(state, state_words[MEMBER_ACTIVE]) != 0 || m->node.id == 0)
 		return 0;
 	m->state = MEMBER_ACTIVE;
+	m->is_known = true;
 	if (get_number(json, "seq", INT64_MAX, &number))
 		m->seq = (uint64_t)number;
 	json_array_foreach(json_object_get(json, "peers"), i, item)

@@ -113,6 +113,8 @@ static void test_nobody_answers(void **state)
 	assert_in_range(w.num_enrol, 20, 40); /* every 30 s */
 	w.door_is_silent = false;
 	world_answer_enrol(&w);
+	assert_false(member_is_usable(w.member)); /* nobody can ask for it before */
+	world_say_hello(&w);
 	assert_true(member_is_usable(w.member));
 }
 
@@ -132,6 +134,8 @@ static void test_pending(void **state)
 	assert_in_range(w.num_enrol - before, 2, 10);
 	w.answer_state = ENROL_ACTIVE;
 	world_answer_enrol(&w);
+	assert_false(member_is_usable(w.member)); /* nobody can ask for it before */
+	world_say_hello(&w);
 	assert_true(member_is_usable(w.member));
 	before = w.num_enrol;
 	world_pass(&w, 5 * SECOND_NS);
@@ -284,6 +288,8 @@ static void test_expired_and_renewed(void **state)
 	world_pass(&w, 60 * SECOND_NS);
 	w.answer_state = ENROL_ACTIVE;
 	world_answer_enrol(&w);
+	assert_false(member_is_usable(w.member)); /* nobody can ask for it before */
+	world_say_hello(&w);
 	assert_true(member_is_usable(w.member));
 }
 
@@ -408,6 +414,8 @@ static void test_join_after_removal(void **state)
 	member_start(w.member, w.now_ns);
 	assert_int_equal(w.num_enrol, 1);
 	world_answer_enrol(&w);
+	assert_false(member_is_usable(w.member)); /* nobody can ask for it before */
+	world_say_hello(&w);
 	assert_true(member_is_usable(w.member));
 }
 
@@ -468,6 +476,7 @@ static void test_interface_taken(void **state)
 	assert_true(describes("--interface"));
 	w.open_error = 0;
 	world_pass(&w, 5 * SECOND_NS);
+	world_say_hello(&w);
 	assert_true(member_is_usable(w.member));
 }
 

@@ -357,10 +357,8 @@ void world_reply(struct world *w, int status, const char *body)
 		w->member, w->now_ns, world_last_request(w)->id, status, body, strlen(body));
 }
 
-void world_join(struct world *w)
+void world_say_hello(struct world *w)
 {
-	member_start(w->member, w->now_ns);
-	world_answer_enrol(w);
 	world_pass(w, 10 * MSEC_NS);
 	world_say(w,
 		"{\"event\": \"hello\", \"api\": 1, \"seq\": 100, \"self\": {\"id\": 7, "
@@ -368,6 +366,13 @@ void world_join(struct world *w)
 		"[], \"state\": \"active\", \"network\": {\"name\": \"robots\", \"prefixes\": "
 		"[\"100.64.0.0/16\", \"fd00::/64\"]}}}");
 	world_pass(w, 10 * MSEC_NS);
+}
+
+void world_join(struct world *w)
+{
+	member_start(w->member, w->now_ns);
+	world_answer_enrol(w);
+	world_say_hello(w);
 }
 
 void world_peer_key(uint8_t ret_key[KEY_LEN], int id)

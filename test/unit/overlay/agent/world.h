@@ -72,6 +72,7 @@ void world_reply(struct world *world, int status, const char *body);
 const struct world_request *world_last_request(const struct world *world);
 
 /* From nothing to a member with a stream. */
+void world_say_hello(struct world *w); /* the hub, on the stream that was opened */
 void world_join(struct world *world);
 
 /* {"id": …} of a peer with this id, at 100.64.0.ID, and its key. */
