@@ -177,6 +177,16 @@ def test_two_networks(fleet, robots):
                      check=False).code != 0
 
 
+def test_interface_of_another_network(fleet, robots):
+    """It is refused at once, and nothing is left of it."""
+    robots.adit_hub("network", "add", "office")
+    (node,) = joined(fleet, robots, "robot1")
+    refused = node.adit("join", robots.link("office"), "--wait", "--interface", "robots", check=False)
+    assert refused.code == 1 and "--interface" in refused.err + refused.out
+    assert [n["network"] for n in node.status()["networks"]] == ["robots"]
+    node.join(robots.link("office"), "--interface", "work")
+
+
 def test_the_hubs_own_host_is_closed(fleet, robots):
     """Its API and ping, but no other service of it."""
     robot, = joined(fleet, robots, "robot1")

@@ -87,14 +87,34 @@ static bool is_settled(struct agent *agent, uint64_t id, const struct member_set
 	return true;
 }
 
+/* Another network of ours that has the interface which this one is to have; else NULL. */
+static const char *find_owner(const struct agent *agent, const struct member_settings *settings)
+{
+	const char *ifname = *settings->ifname ? settings->ifname : settings->link.network;
+
+	for (unsigned i = 0; i < agent->num_networks; i++) {
+		const char *name = network_name(agent->networks[i]);
+
+		if (strcmp(name, settings->link.network) != 0 &&
+			strcmp(member_settings(network_member(agent->networks[i]))->ifname,
+				ifname) == 0)
+			return name;
+	}
+	return NULL;
+}
+
 static void join(struct agent *agent, uint64_t id, char *const *words, unsigned num)
 {
 	struct member_settings settings = {0};
 	const char *error = "a join link is needed";
 	int r = num < 2 ? -EINVAL : parse_join(&settings, words, num, &error);
+	const char *owner = r < 0 ? NULL : find_owner(agent, &settings);
 
 	if (r < 0) {
 		control_reply_words(agent->control, id, CODE_WRONG, "%s\n", error);
+	} else if (owner) {
+		control_reply_words(agent->control, id, CODE_FAILED,
+			"network %s has this interface: choose another with --interface\n", owner);
 	} else if (!is_settled(agent, id, &settings)) {
 		r = agent_add(agent, &settings);
 		if (r < 0)
