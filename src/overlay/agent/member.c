@@ -283,6 +283,7 @@ void member_lose(struct member *m, uint64_t now_ns, enum news_state state)
 	down(m);
 	member_forget_peers(m);
 	m->seq = 0;
+	m->is_known = false;
 	member_touch(m, now_ns);
 	/* Who is revoked or removed comes back only by a join key that is meant to stay. */
 	if (m->enrol_ns == 0 &&

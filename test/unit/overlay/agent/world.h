@@ -71,8 +71,10 @@ void world_say(struct world *world, const char *line);
 void world_reply(struct world *world, int status, const char *body);
 const struct world_request *world_last_request(const struct world *world);
 
+/* The hub greets on the stream that the member has opened. */
+void world_say_hello(struct world *world);
+
 /* From nothing to a member with a stream. */
-void world_say_hello(struct world *w); /* the hub, on the stream that was opened */
 void world_join(struct world *world);
 
 /* {"id": …} of a peer with this id, at 100.64.0.ID, and its key. */
