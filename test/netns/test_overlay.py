@@ -10,7 +10,7 @@ import time
 import pytest
 
 from hosts import wait_until
-from machines import Fleet
+from machines import ADIT, Fleet
 
 
 @pytest.fixture
@@ -162,6 +162,20 @@ def test_leave(fleet, robots):
     wait_until(lambda: not peers(one), 1, "its peers have dropped its key")
     assert other.status()["networks"] == []
     assert other.run("ip", "link", "show", "robots", check=False).code != 0
+
+
+def test_leaving_twice(fleet, robots):
+    """While the hub is slow; nobody waits for ever, and nobody joins what is being left."""
+    (node,) = joined(fleet, robots, "robot1")
+    link = robots.link("robots")
+    os.kill(robots.server().pid, signal.SIGSTOP)
+    first = node.popen(ADIT, "leave", "robots")
+    wait_until(lambda: membership(node)["state"] == "leaving", 1, "it is being left")
+    for words in (("leave", "robots"), ("join", link)):
+        refused = node.run("timeout", "5", ADIT, *words, check=False)
+        assert refused.code == 1 and "being left" in refused.err + refused.out
+    assert first.wait(5) == 0
+    os.kill(robots.server().pid, signal.SIGCONT)
 
 
 def test_two_networks(fleet, robots):

@@ -25,6 +25,7 @@
 #include "overlay/agent/agent.h"
 #include "overlay/launch/launch.h"
 #include "privsep/ipc.h"
+#include "privsep/notify.h"
 
 enum { AGAIN_MS = 1000, END_MS = 3000, BACKLOG = 16 };
 
@@ -289,23 +290,6 @@ static void serve(int listen_fd, int signal_fd, struct launcher *launcher)
 	end(agent_fd, launcher);
 }
 
-static void notify_service_manager(void)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd;
-
-	if (!path || strlen(path) >= sizeof(addr.sun_path))
-		return;
-	strcpy(addr.sun_path, path);
-	if (*path == '@')
-		addr.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	(void)!sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (const struct sockaddr *)&addr,
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
-	close(fd);
-}
-
 static int fail(const char *what, int error)
 {
 	log_error("%s: %s", what,
@@ -344,7 +328,7 @@ int main(int argc, char *argv[])
 	signal_fd = open_signals();
 	if (!launcher || signal_fd < 0)
 		return fail("cannot start", -ENOMEM);
-	notify_service_manager();
+	notify_ready();
 	serve(listen_fd, signal_fd, launcher);
 	(void)unlink(options.socket);
 	return 0;

@@ -59,6 +59,16 @@ static int parse_join(
 	return r;
 }
 
+/* Whether a network is on its way out: then who asked for that is to be answered first. */
+static bool is_leaving(struct agent *agent, uint64_t id, const struct network *network)
+{
+	if (member_state(network_member(network)) != MEMBER_LEAVING)
+		return false;
+	control_reply_words(
+		agent->control, id, CODE_FAILED, "%s: is being left\n", network_name(network));
+	return true;
+}
+
 /* Whether there is such a network; it is joined anew only if it does not work. */
 static bool is_settled(struct agent *agent, uint64_t id, const struct member_settings *settings)
 {
@@ -67,6 +77,8 @@ static bool is_settled(struct agent *agent, uint64_t id, const struct member_set
 
 	if (!network)
 		return false;
+	if (is_leaving(agent, id, network))
+		return true;
 	present = member_settings(network_member(network));
 	if (present->is_configured) {
 		control_reply_words(agent->control, id, CODE_FAILED,
@@ -161,7 +173,7 @@ static void leave(struct agent *agent, uint64_t id, const char *name)
 		control_reply_words(agent->control, id, CODE_FAILED,
 			name ? "%s: no such network here\n" : "which network? %s\n",
 			name ? name : "adit leave NETWORK");
-	else
+	else if (!is_leaving(agent, id, network))
 		network_leave(network, clock_boottime_ns(), id);
 }
 
