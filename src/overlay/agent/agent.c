@@ -61,7 +61,7 @@ static void read_settings_file(struct settings_files *files, int dir_fd, const c
 		files->files = all;
 		file = &all[files->num];
 		*file = (struct settings_file){0};
-		snprintf(file->name, sizeof(file->name), "%s", name);
+		memcpy(file->name, name, strlen(name)); /* is_settings_name has measured it */
 		len = fd < 0 ? -1 : read(fd, file->text, sizeof(file->text));
 		if (len == sizeof(file->text))
 			log_error("%s: is too long", name);
@@ -76,22 +76,29 @@ static void read_settings_file(struct settings_files *files, int dir_fd, const c
 		close(fd);
 }
 
+static int filter_name(const struct dirent *entry)
+{
+	return is_settings_name(entry->d_name);
+}
+
+/* In the order of their names: of two about one network the first counts. */
 static struct settings_files read_settings(const char *path)
 {
 	struct settings_files files = {0};
-	DIR *dir = opendir(path);
-	const struct dirent *entry;
+	struct dirent **entries = NULL;
+	int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int num = dir_fd < 0 ? -1 : scandirat(dir_fd, ".", &entries, filter_name, alphasort);
 
-	if (!dir) {
-		if (errno != ENOENT)
-			log_error("%s: %m", path);
-		return files;
+	if (num < 0 && errno != ENOENT)
+		log_error("%s: %m", path);
+	for (int i = 0; i < num; i++) {
+		if (files.num < AGENT_NETWORKS_MAX)
+			read_settings_file(&files, dir_fd, entries[i]->d_name);
+		free(entries[i]);
 	}
-	while ((entry = readdir(dir))) {
-		if (is_settings_name(entry->d_name) && files.num < AGENT_NETWORKS_MAX)
-			read_settings_file(&files, dirfd(dir), entry->d_name);
-	}
-	closedir(dir);
+	free(entries);
+	if (dir_fd >= 0)
+		close(dir_fd);
 	return files;
 }
 

@@ -509,9 +509,9 @@ void member_free(struct member *m)
 {
 	if (!m)
 		return;
+	member_drop_requests(m);
 	member_forget_peers(m);
 	free(m->peers);
-	free(m->requests);
 	wipe(m, sizeof(*m));
 	free(m);
 }
@@ -524,6 +524,11 @@ enum member_state member_state(const struct member *m)
 bool member_is_usable(const struct member *m)
 {
 	return m->state == MEMBER_ACTIVE && m->is_up && m->is_known;
+}
+
+bool member_lacks_interface(const struct member *m)
+{
+	return m->state == MEMBER_ACTIVE && !m->is_up && m->up_error == -EBUSY;
 }
 
 const struct member_settings *member_settings(const struct member *m)

@@ -78,7 +78,7 @@ struct member;
 /* All is copied; ops is borrowed. NULL: out of memory. */
 struct member *member_new(const struct member_settings *settings,
 	const uint8_t private_key[KEY_LEN], const struct member_ops *ops, void *ctx);
-/* Ends nothing that lives outside: tunnels go on. Takes NULL. */
+/* Ends nothing that lives outside: tunnels go on. Who waits for an answer is told. Takes NULL. */
 void member_free(struct member *member);
 
 /* What is kept on disk (NULL: out of memory): what is known, and apart from it, because it changes
@@ -127,6 +127,8 @@ enum member_state {
 enum member_state member_state(const struct member *member);
 /* MEMBER_ACTIVE, its interface is up with its addresses, and others can ask the hub for it. */
 bool member_is_usable(const struct member *member);
+/* Its interface's name is another's: nothing comes of waiting. */
+bool member_lacks_interface(const struct member *member);
 const struct member_settings *member_settings(const struct member *member);
 
 /* For people: a sentence about where it stands; a block with all there is; the same as JSON. */

@@ -31,7 +31,9 @@ static int code_of(const struct member *member)
 {
 	switch (member_state(member)) {
 	case MEMBER_ACTIVE:
-		return member_is_usable(member) ? CODE_DONE : CODE_NOT_YET;
+		return member_is_usable(member)		? CODE_DONE
+		       : member_lacks_interface(member) ? CODE_FAILED
+							: CODE_NOT_YET;
 	case MEMBER_PENDING:
 	case MEMBER_EXPIRED:
 		return CODE_PENDING;

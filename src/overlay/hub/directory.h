@@ -14,6 +14,8 @@
 
 struct stream;
 
+enum { HUB_HOST = 1 }; /* its number in every network */
+
 /* A network, its policy, and how much of it there is. Does not move. */
 struct realm {
 	struct network network;

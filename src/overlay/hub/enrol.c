@@ -9,8 +9,6 @@
 #include "base/log.h"
 #include "privsep/ipc.h"
 
-enum { HUB_HOST = 1 };
-
 /* Take a node in that the store has admitted. Returns 0 or -ENOMEM. */
 static int take_in(struct hub *hub, const struct node *node)
 {

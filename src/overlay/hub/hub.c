@@ -14,7 +14,6 @@
 #include "overlay/launch/launch.h"
 
 enum {
-	HUB_HOST = 1,
 	EXPIRE_RETRY_S = 10,
 	EXPIRE_EVERY_S = 600, /* at least: or the store takes us for asleep */
 	SEEN_EVERY_S = 600,   /* how often the store is told that a node is still connected */

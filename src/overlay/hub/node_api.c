@@ -14,7 +14,6 @@
 /* A transaction of the store keeps the hub from everybody else for some milliseconds. */
 #define WRITE_COST_NS (SECOND_NS / 50)
 #define WRITE_BURST UINT64_C(1000)
-enum { HUB_HOST = 1 };
 static const char hub_name[] = "hub";
 
 /* Whether the caller has not asked too much; otherwise that is answered. */

@@ -473,6 +473,7 @@ static void test_interface_taken(void **state)
 	w.open_error = -EBUSY;
 	world_join(&w);
 	assert_false(member_is_usable(w.member));
+	assert_true(member_lacks_interface(w.member));
 	assert_true(describes("--interface"));
 	w.open_error = 0;
 	world_pass(&w, 5 * SECOND_NS);

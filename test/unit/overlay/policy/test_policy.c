@@ -177,7 +177,7 @@ static void test_selectors_are_bounded(void **state)
 	(void)state;
 	len += (size_t)sprintf(text, "group g =");
 	for (unsigned i = 0; i < 4095; i++)
-		len += (size_t)sprintf(text + len, " node:%x", i);
+		len += (size_t)sprintf(text + len, " node:n%x", i);
 	assert_int_equal(policy_parse(&policy, text, len, &line, error), 0);
 	policy_free(policy);
 	len += (size_t)sprintf(text + len, " node:x");
