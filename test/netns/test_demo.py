@@ -16,6 +16,11 @@ DEMO = REPO / "test" / "netns" / "demo"
 DEMO_TUNNEL = REPO / "test" / "netns" / "demo-tunnel"
 
 
+def heed_interruptions():
+    """A shell that finds SIGINT ignored, as in a background job, cannot trap it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def demo():
     """A way to start the demo; afterwards nothing of it may be left."""
@@ -25,7 +30,7 @@ def demo():
         # In a session of its own, for the terminal's Ctrl-C goes to all of its processes.
         process = subprocess.Popen([program], env={**os.environ, "ADIT": adit_command()[0]},
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   start_new_session=True)
+                                   start_new_session=True, preexec_fn=heed_interruptions)
         started.append(process)
         return process
 
