@@ -14,7 +14,7 @@ import socket
 from pathlib import Path
 
 from hosts import REPO, Host, wait_until
-from processes import Role, children
+from processes import GONE, Role, children
 from tunnels import adit_command
 
 HUB = REPO / "build" / "adit-hub"
@@ -123,7 +123,7 @@ class Hub(Machine):
             try:
                 if Path(f"/proc/{pid}/comm").read_text() == "adit-server\n":
                     return Role(pid)
-            except FileNotFoundError:
+            except GONE:
                 pass  # it has died since
         return None
 

@@ -15,6 +15,9 @@ from tunnels import SOCKETS, adit_command
 ROLES = ("monitor", "vault", "engine", "datapath")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
+# What reading below /proc says of a process that ended: before the file was opened, or after.
+GONE = (FileNotFoundError, ProcessLookupError)
+
 
 class Role:
     """One process."""
@@ -29,7 +32,7 @@ class Role:
         """Whether it still runs; a zombie does not."""
         try:
             return self.proc("stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-        except FileNotFoundError:
+        except GONE:
             return False
 
     def status(self):
@@ -55,7 +58,7 @@ class Role:
         for entry in self.proc("fd").iterdir():
             try:
                 found[int(entry.name)] = re.sub(r":\[\d+\]$", "", os.readlink(entry))
-            except FileNotFoundError:
+            except GONE:
                 pass  # closed since
         return found
 
@@ -158,7 +161,7 @@ def children(pid):
     try:
         return [int(child) for child in
                 pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
+    except GONE:
         return []
 
 
@@ -170,7 +173,7 @@ def family(starter_pid):
     for pid in pids:
         try:
             name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-        except FileNotFoundError:
+        except GONE:
             continue
         if name.startswith("adit-"):
             found[name.removeprefix("adit-")] = Role(pid)

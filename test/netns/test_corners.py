@@ -19,6 +19,7 @@ import time
 import pytest
 
 from hosts import Process, wait_until
+from processes import GONE
 from traffic import answers, ping, ping_until
 from tunnels import SOCKETS, AditTunnel, adit_command, key, public
 from wire import Tap, ip_packet, udp, udp_packet
@@ -322,7 +323,7 @@ def cpu_seconds(host):
     for pid in host.pids():
         try:
             fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-        except FileNotFoundError:
+        except GONE:
             continue
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")

@@ -17,7 +17,7 @@ import time
 import pytest
 
 from hosts import RUN_TIMEOUT, wait_until
-from processes import ROLES, Role, Running, children, family, session_keys
+from processes import GONE, ROLES, Role, Running, children, family, session_keys
 from traffic import ping, ping_until, tcp_both_ways
 from tunnels import SOCKETS, AditTunnel, adit_command, key
 
@@ -394,7 +394,7 @@ def starter_of(host, ifname):
         try:
             name = Role(pid).proc("comm").read_text().strip()
             words = Role(pid).proc("cmdline").read_text().split("\0")
-        except FileNotFoundError:
+        except GONE:
             continue
         if name == "adit-monitor" and ifname in words:
             return int(Role(pid).status()["PPid"])
