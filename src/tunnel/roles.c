@@ -10,10 +10,10 @@
 #include <seccomp.h>
 #include <sys/ioctl.h>
 
+#include "config/uapi_socket.h"
 #include "crypto/aead.h"
 #include "privsep/memory.h"
 #include "tunnel/ipc.h"
-#include "tunnel/uapi.h"
 #include "tunnel/worker.h"
 
 /* Newer architectures have only the call with a directory. */
@@ -53,7 +53,7 @@ const struct role tunnel_roles[ROLE_NUM] = {
 			.variables = {ROLES_ENV_TUN_FD, ROLES_ENV_UAPI_FD, ROLES_ENV_ENGAGE},
 			.sandbox = {.keeps_user = true,
 				.capabilities = UINT32_C(1) << CAP_NET_ADMIN,
-				.removable_dir = UAPI_DIR,
+				.removable_dir = UAPI_SOCKET_DIR,
 				.calls = monitor_calls,
 				.num_calls = ARRAY_SIZE(monitor_calls),
 				.exceptions = monitor_exceptions,

@@ -8,8 +8,6 @@
 #include "net/local_server.h"
 #include "tunnel/settings.h"
 
-#define UAPI_DIR "/var/run/wireguard"
-
 /* Create the server of ifname's socket, or give it listen_fd (WG_UAPI_FD); see local_server_new. */
 MUST_CHECK int uapi_server_new(const char *ifname, int listen_fd, struct local_server **ret_server);
 
@@ -19,8 +17,7 @@ struct uapi {
 	struct local_server *server;
 };
 
-/* Answer one request; ctx is a struct uapi. See local_server_answer. Requests are parsed whole,
- * then applied. */
+/* Answer one request; ctx is a struct uapi. See local_server_answer. */
 local_server_answer uapi_answer;
 
 /* Remove the socket file of ifname, when its owner could not. */

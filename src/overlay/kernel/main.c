@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "config/uapi.h"
+#include "config/uapi_serve.h"
 #include "config/uapi_socket.h"
 #include "net/local_server.h"
 #include "overlay/kernel/device.h"
@@ -132,56 +133,48 @@ static struct config_peer *find_peer(const struct config *config, const uint8_t 
 	return NULL;
 }
 
-/* public_key: of the only peer to tell of, though the kernel cannot be asked for it alone; NULL:
- * all. */
-static void answer_get(struct kernel *kernel, const uint8_t *public_key, struct text *reply)
+/* Leave of the peers only the one with this key. Returns 0, -ENOENT or -ENOMEM. */
+static int keep_peer(struct config *config, const uint8_t public_key[KEY_LEN])
 {
-	struct config config = {0}, told;
-	int r = device_get(kernel->device, &config);
+	struct config others = {.peers = config->peers,
+		.num_peers = config->num_peers,
+		.cap_peers = config->cap_peers};
+	struct config_peer *kept, *found = find_peer(config, public_key);
 
-	told = config;
-	if (r == 0 && public_key) {
-		told.peers = find_peer(&config, public_key);
-		told.num_peers = 1;
-		r = told.peers ? 0 : -ENOENT;
+	if (!found)
+		return -ENOENT;
+	config->peers = NULL;
+	config->num_peers = config->cap_peers = 0;
+	kept = config_add_peer(config);
+	if (kept) {
+		*kept = *found;
+		found->allowed_ips = NULL; /* they are the kept one's now */
+		found->num_allowed_ips = found->cap_allowed_ips = 0;
 	}
-	if (r < 0)
-		uapi_write_errno(reply, r);
-	else
-		uapi_write_get_reply(reply, &told, local_server_is_restricted(kernel->server));
-	wipe(&told, sizeof(told));
-	config_deinit(&config);
+	config_deinit(&others);
+	return kept ? 0 : -ENOMEM;
 }
 
-static void answer_get_peer(struct kernel *kernel, const char *data, size_t len, struct text *reply)
+/* The kernel cannot be asked for one peer alone. */
+static int get(void *ctx, const uint8_t *public_key, struct config *ret_config)
 {
-	uint8_t public_key[KEY_LEN];
-	int r = uapi_parse_get_peer(data, len, public_key);
+	struct kernel *kernel = ctx;
+	int r = device_get(kernel->device, ret_config);
 
-	if (r < 0)
-		uapi_write_errno(reply, r);
-	else
-		answer_get(kernel, public_key, reply);
+	return r == 0 && public_key ? keep_peer(ret_config, public_key) : r;
 }
 
-static void answer_set(struct kernel *kernel, const char *data, size_t len, struct text *reply)
+static int set(void *ctx, const struct config *config)
 {
-	struct config config = {0};
-	unsigned line;
-	int r = uapi_parse_set(data, len, &config, &line);
+	struct kernel *kernel = ctx;
+	int r = device_set(kernel->device, config);
 
-	if (r < 0)
-		log_error("UAPI: line %u of a set request: %s", line, strerror(-r));
-	else
-		r = device_set(kernel->device, &config);
-	if (r == 0 && kernel->is_watched)
-		r = follow_peers(kernel);
-	uapi_write_errno(reply, r);
-	config_deinit(&config);
+	return r == 0 && kernel->is_watched ? follow_peers(kernel) : r;
 }
 
-static int start_watching(struct kernel *kernel)
+static int watch(void *ctx)
 {
+	struct kernel *kernel = ctx;
 	int r = kernel->queue ? local_server_subscribe(kernel->server) : -EOPNOTSUPP;
 
 	if (r < 0)
@@ -192,46 +185,32 @@ static int start_watching(struct kernel *kernel)
 	return r;
 }
 
-static int refuse(struct kernel *kernel, const char *data, size_t len)
+static int refuse(void *ctx, const struct prefix *address)
 {
-	struct prefix address;
-	int r = uapi_parse_address(data, len, "refuse", &address);
+	const struct kernel *kernel = ctx;
 
-	if (r < 0)
-		return r;
-	return kernel->queue ? queue_refuse(kernel->queue, &address) : -EOPNOTSUPP;
+	return kernel->queue ? queue_refuse(kernel->queue, address) : -EOPNOTSUPP;
+}
+
+static void hide_keys(void *ctx)
+{
+	const struct kernel *kernel = ctx;
+
+	local_server_restrict(kernel->server);
+}
+
+static bool hides_keys(void *ctx)
+{
+	const struct kernel *kernel = ctx;
+
+	return local_server_is_restricted(kernel->server);
 }
 
 static ssize_t answer(void *ctx, const char *data, size_t len, size_t *scan, struct text *reply)
 {
-	struct kernel *kernel = ctx;
-	enum uapi_operation operation;
-	ssize_t request_len = uapi_find_request(data, len, scan, &operation);
+	static const struct uapi_ops ops = {get, set, watch, refuse, hide_keys, hides_keys};
 
-	if (request_len <= 0)
-		return request_len;
-	switch (operation) {
-	case UAPI_GET:
-		answer_get(kernel, NULL, reply);
-		break;
-	case UAPI_SET:
-		answer_set(kernel, data, (size_t)request_len, reply);
-		break;
-	case UAPI_WATCH:
-		uapi_write_errno(reply, start_watching(kernel));
-		break;
-	case UAPI_REFUSE:
-		uapi_write_errno(reply, refuse(kernel, data, (size_t)request_len));
-		break;
-	case UAPI_HIDE_KEYS:
-		local_server_restrict(kernel->server);
-		uapi_write_errno(reply, 0);
-		break;
-	case UAPI_GET_PEER:
-		answer_get_peer(kernel, data, (size_t)request_len, reply);
-		break;
-	}
-	return request_len;
+	return uapi_serve(&ops, ctx, data, len, scan, reply);
 }
 
 /* --- the process ----------------------------------------------------- */
@@ -246,8 +225,7 @@ static void enter_sandbox(void)
 		SCMP_SYS(fcntl), SCMP_SYS(openat), SCMP_SYS(newfstatat), SCMP_SYS(fstat),
 		SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(uname), SCMP_SYS(lseek),
 		SCMP_SYS(select), SCMP_SYS(pselect6)};
-	static const struct sandbox_exception exceptions[] = {
-		{SCMP_SYS(ioctl), 1, 0x8933}}; /* SIOCGIFINDEX */
+	static const struct sandbox_exception exceptions[] = {{SCMP_SYS(ioctl), 1, SIOCGIFINDEX}};
 
 	sandbox_enter(&(const struct sandbox){.keeps_user = true,
 		.capabilities = UINT32_C(1) << CAP_NET_ADMIN,

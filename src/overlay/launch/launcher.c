@@ -21,7 +21,6 @@
 #include "overlay/launch/messages.h"
 #include "overlay/wire/ranges.h"
 #include "privsep/ipc.h"
-#include "tunnel/uapi.h"
 
 enum {
 	MAX_TUNNELS = 64,
@@ -58,7 +57,9 @@ struct launcher *launcher_new(const char *program)
 
 /* --- one tunnel ------------------------------------------------------ */
 
-/* A connection to the UAPI socket of this name, or a negative errno. */
+/* A connection to the UAPI socket of this name, or a negative errno. Unlike uapi_socket_connect it
+ * removes no file that nobody listens at: that of a tunnel that starts is such a one for a moment.
+ */
 static int connect_uapi(const char *ifname)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -66,7 +67,8 @@ static int connect_uapi(const char *ifname)
 
 	if (fd < 0)
 		return -errno;
-	snprintf(addr.sun_path, sizeof(addr.sun_path), UAPI_DIR "/%s.sock", ifname);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), UAPI_SOCKET_DIR "/%s" UAPI_SOCKET_SUFFIX,
+		ifname);
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		int error = -errno;
 
