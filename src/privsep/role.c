@@ -31,6 +31,11 @@ void role_fail(const char *what, int error)
 	_exit(1);
 }
 
+const char *role_death(int signal)
+{
+	return signal == SIGSYS ? "a forbidden system call" : strsignal(signal);
+}
+
 static noreturn void run(const struct role *role, const char *subject)
 {
 	char text[64];

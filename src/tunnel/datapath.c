@@ -116,6 +116,7 @@ static void serve_engine(void)
 		transport_handle_control(dp.transport, &control, clock_boottime_ns());
 		if (control.type == CONTROL_INSTALL_KEYPAIR) {
 			memory_keep();
+			memory_hide_heap();
 			wipe(&control, sizeof(control));
 		}
 	}
