@@ -16,12 +16,20 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "privsep/drill.h"
 
 #define ARGV0_PREFIX "adit-"
 
 /* What every role is told by the environment, and the tests' sanitizers. */
 static const char *const variables[] = {
-	"LOG_LEVEL", SANDBOX_ENV_USER, "ASAN_OPTIONS", "UBSAN_OPTIONS"};
+	"LOG_LEVEL",
+	SANDBOX_ENV_USER,
+	"ASAN_OPTIONS",
+	"UBSAN_OPTIONS",
+#ifdef ADIT_DRILLS
+	DRILL_ENV,
+#endif
+};
 
 enum { MAX_VARIABLES = ARRAY_SIZE(variables) + ROLE_MAX_VARIABLES };
 
@@ -45,6 +53,7 @@ static noreturn void run(const struct role *role, const char *subject)
 	log_set_level(log_level_from_text(getenv("LOG_LEVEL")));
 	snprintf(text, sizeof(text), ARGV0_PREFIX "%s", role->name);
 	prctl(PR_SET_NAME, text);
+	drill_arm(role->name);
 	role->main(subject);
 	_exit(1);
 }

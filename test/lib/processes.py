@@ -7,9 +7,10 @@ import collections
 import os
 import pathlib
 import re
+import socket
 import struct
 
-from hosts import wait_until
+from hosts import RUN_TIMEOUT, wait_until
 from tunnels import SOCKETS, adit_command
 
 ROLES = ("monitor", "vault", "engine", "datapath")
@@ -119,6 +120,21 @@ def pieces(secret):
     yield from (text[at:at + 16] for at in range(0, len(text), 16))
     yield from (text[at:at + 16].upper() for at in range(0, len(text), 16))
     yield from (base[at:at + 12] for at in range(0, 36, 12))
+
+
+def uapi(ifname, text, half_close=True):
+    """Say something to a tunnel's socket and give all that comes back."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(RUN_TIMEOUT)
+        s.connect(str(SOCKETS / f"{ifname}.sock"))
+        try:
+            s.sendall(text.encode())
+            if half_close:
+                s.shutdown(socket.SHUT_WR)
+                return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it does not listen to what cannot become a request
+        return ""
 
 
 class Running:

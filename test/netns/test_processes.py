@@ -16,8 +16,8 @@ import time
 
 import pytest
 
-from hosts import RUN_TIMEOUT, wait_until
-from processes import GONE, ROLES, Role, Running, children, family, session_keys
+from hosts import wait_until
+from processes import GONE, ROLES, Role, Running, children, family, session_keys, uapi
 from traffic import ping, ping_until, tcp_both_ways
 from tunnels import SOCKETS, AditTunnel, adit_command, key
 
@@ -206,21 +206,6 @@ def pair(lab):
         tunnel.roles["starter"] = Role(tunnel.process.pid)
         tunnel.psk = psk
     return a, b
-
-
-def uapi(ifname, text, half_close=True):
-    """Say something to a socket and give all that comes back."""
-    with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(RUN_TIMEOUT)
-        s.connect(str(SOCKETS / f"{ifname}.sock"))
-        try:
-            s.sendall(text.encode())
-            if half_close:
-                s.shutdown(socket.SHUT_WR)
-                return b"".join(iter(lambda: s.recv(65536), b"")).decode()
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it does not listen to what cannot become a request
-        return ""
 
 
 def test_keys_are_in_the_vault_alone(pair):
