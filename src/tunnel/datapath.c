@@ -173,6 +173,7 @@ static int handle_request(const struct request *request)
 
 	switch ((enum request_type)request->type) {
 	case REQUEST_SYNC:
+		memory_hide_heap();
 		memory_rest();
 		ipc_tell(DATAPATH_FD_MONITOR, &ack, sizeof(ack), "monitor");
 		return 0;
