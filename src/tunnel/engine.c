@@ -329,6 +329,7 @@ static noreturn void run(void)
 		if (num == 0 && works_ahead) {
 			memory_keep();
 			device_work_ahead(engine.device);
+			memory_hide_heap();
 		}
 		if (fds[3].revents) {
 			(void)!read(engine.clock_fd, &expirations, sizeof(expirations));
