@@ -183,8 +183,7 @@ def test_the_same_user_cannot_look_into_a_role(running):
 
 # --- where keys are ------------------------------------------------------------------------------
 
-@pytest.fixture
-def pair(lab):
+def session_with_psk(lab):
     """Two tunnels with a psk, a session and traffic; each with its processes looked up."""
     left, right = lab.host("a"), lab.host("b")
     lab.link(left, right).address(["10.9.0.1/24"], ["10.9.0.2/24"])
@@ -199,6 +198,11 @@ def pair(lab):
         tunnel.roles["starter"] = Role(tunnel.process.pid)
         tunnel.psk = psk
     return a, b
+
+
+@pytest.fixture
+def pair(lab):
+    return session_with_psk(lab)
 
 
 def test_keys_are_in_the_vault_alone(pair):
@@ -291,6 +295,29 @@ def test_session_keys_are_in_the_datapath_alone(pair):
     # A deleted peer's keys are gone.
     a.remove(b)
     assert a.roles["datapath"].holds(secrets) == set()
+
+
+@pytest.mark.parametrize("engage", ("", "always"))
+def test_sessions_that_ended_leave_no_keys(lab, monkeypatch, engage):
+    """Of three sessions the first is gone; with the interface down, all. Other workers than the
+    first wipe their traces within the second in which they park."""
+    monkeypatch.setenv("ADIT_ENGAGE", engage)
+    a, b = session_with_psk(lab)
+    datapath = a.roles["datapath"]
+    sessions = []
+    for _ in range(3):
+        tcp_both_ways(b.host, a.host, "10.8.0.1", seconds=1)
+        b.roles = family(b.process.pid)
+        sessions.append(dict(enumerate(session_keys(datapath, b.roles["datapath"]))))
+        assert sessions[-1] and datapath.holds(sessions[-1]) == set(sessions[-1])
+        b.restart()
+        ping_until(b.host, "10.8.0.1", 10)
+    assert set(sessions[0].values()).isdisjoint(sessions[1].values())
+    wait_until(lambda: not datapath.holds(sessions[1]), 5, "the last but one is gone")
+    assert datapath.holds(sessions[0]) == set()
+    assert datapath.holds(sessions[2]) != set()  # for what may still be under way
+    a.host.run("ip", "link", "set", a.ifname, "down")
+    wait_until(lambda: not datapath.holds(sessions[2]), 5, "all are gone")
 
 
 # --- the end -------------------------------------------------------------------------------------
