@@ -49,7 +49,7 @@ static_assert(sizeof(struct vault_reply) == 36, "crosses processes");
 /* The same secret, mixed into num chaining keys; the answer is the same with the results in it. */
 struct vault_mixing {
 	uint32_t secret; /* enum noise_secret */
-	uint32_t num;	 /* up to NOISE_MIXES_MAX */
+	uint32_t num;	 /* 1 to NOISE_MIXES_MAX */
 	struct noise_mix mixes[NOISE_MIXES_MAX];
 };
 static_assert(sizeof(struct vault_mixing) == 1384, "crosses processes");

@@ -68,7 +68,7 @@ static void serve_monitor(struct keyring *keyring)
 
 static bool mixing_is_valid(const struct vault_mixing *mixing)
 {
-	if (mixing->secret < NOISE_DH || mixing->secret > NOISE_ANSWER ||
+	if (mixing->secret < NOISE_DH || mixing->secret > NOISE_ANSWER || mixing->num == 0 ||
 		mixing->num > NOISE_MIXES_MAX ||
 		(mixing->secret == NOISE_ANSWER && mixing->num != NOISE_ANSWER_MIXES))
 		return false;

@@ -152,7 +152,7 @@ static void vault_ends_on_what_a_neighbour_may_not_ask(void **state)
 		{.secret = NOISE_ANSWER + 1, .num = NOISE_ANSWER_MIXES},
 		{.secret = UINT32_MAX, .num = 1}, {.secret = NOISE_ANSWER, .num = 1},
 		{.secret = NOISE_ANSWER, .num = NOISE_ANSWER_MIXES + 1},
-		{.secret = NOISE_ANSWER, .num = 0},
+		{.secret = NOISE_ANSWER, .num = 0}, {.secret = NOISE_DH},
 		{.secret = NOISE_DH, .num = NOISE_MIXES_MAX + 1},
 		{.secret = NOISE_DH, .num = UINT32_MAX},
 		{.secret = NOISE_STATIC, .num = 1, .mixes[0].peer_id = MAX_PEERS},
