@@ -9,7 +9,11 @@
 #include "secret.h"
 
 static const struct ct_case *const all[] = {key_cases, text_cases, hash_cases, cipher_cases,
-	handshake_cases, cookie_cases, enrol_cases, planted_cases};
+	handshake_cases, cookie_cases, enrol_cases,
+#if defined(__x86_64__)
+	model_cases,
+#endif
+	planted_cases};
 
 static unsigned num_passed, num_failed;
 

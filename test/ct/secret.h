@@ -40,6 +40,6 @@ struct ct_case {
 
 /* The cases of each file, and a nameless one behind the last. */
 extern const struct ct_case key_cases[], text_cases[], cipher_cases[], hash_cases[],
-	handshake_cases[], cookie_cases[], enrol_cases[], planted_cases[];
+	handshake_cases[], cookie_cases[], enrol_cases[], model_cases[], planted_cases[];
 
 #endif
