@@ -11,7 +11,7 @@
 
 #include "base/bytes.h"
 
-/* What the kernels' functions are compiled for. */
+/* What the kernels' functions are compiled for, whatever they say. */
 #define target(features) target("avx2,bmi2")
 
 /* The compilers have macros for these. */
@@ -22,7 +22,7 @@
 #undef _mm512_shuffle_i32x4
 #undef _mm512_shuffle_i64x2
 
-#define MODEL static inline __attribute__((always_inline))
+#define MODEL static inline __attribute__((always_inline, target(both)))
 
 typedef uint32_t model_u32 __attribute__((vector_size(64)));
 typedef uint64_t model_u64 __attribute__((vector_size(64)));
