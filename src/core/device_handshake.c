@@ -201,7 +201,7 @@ static struct peer *peer_by_key(const struct device *d, const uint8_t public_key
 static enum drop answer_initiation(struct device *d, struct noise_initiation *initiation,
 	const struct endpoint *from, struct device_time time)
 {
-	struct peer *peer = table_get(&d->peers, initiation->peer_id);
+	struct peer *peer = known_peer(d, initiation->peer_id);
 	enum drop drop = noise_consume_initiation(&peer->handshake, initiation, time.now_ns);
 
 	if (drop == DROP_NONE) {
@@ -265,7 +265,7 @@ static enum drop consume_response(
 	memcpy(&message, event->message, sizeof(message));
 	if (!map_get(&d->by_index, message.receiver_index, &value) || (value & INDEX_IS_KEYPAIR))
 		return DROP_UNKNOWN_INDEX;
-	peer = table_get(&d->peers, value);
+	peer = known_peer(d, value);
 	drop = noise_consume_response(&peer->handshake, &message, &d->ops.keys, peer->id);
 	if (drop != DROP_NONE)
 		return drop;

@@ -49,6 +49,16 @@ struct device {
 
 #define INDEX_IS_KEYPAIR (UINT32_C(1) << 31)
 
+/* The peer that a receiver index, a deadline or a proven initiation stands for: none of them
+ * outlives it. */
+static inline struct peer *known_peer(struct device *d, uint32_t id)
+{
+	struct peer *peer = table_get(&d->peers, id);
+
+	assert(peer);
+	return peer;
+}
+
 static inline struct peer_status *status_of(struct device *d, const struct peer *peer)
 {
 	return &d->page->peers[peer->id];

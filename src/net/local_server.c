@@ -224,6 +224,7 @@ static struct client *place_for_client(struct local_server *server)
 		if (!client->is_subscriber && (!silent || client->served < silent->served))
 			silent = client;
 	}
+	assert(silent); /* no more than one is a subscriber */
 	client_close(silent);
 	return silent;
 }
