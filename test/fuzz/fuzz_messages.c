@@ -3,7 +3,8 @@
  * Fuzzes whatever comes in by socket and TUN device: the victim, a whole tunnel without its
  * processes, has a session with an honest and one with an evil peer. The input is a list of
  * actions: datagrams by a stranger (raw, made plausible, or replayed with changes), inner packets
- * of any content sealed by the evil peer, inner packets of local programs, time.
+ * of any content sealed by the evil peer, inner packets of local programs, handshakes that a peer
+ * begins, be it under load, time.
  *
  * What a stranger sends is never answered (but by a cookie, under load, to where it came from),
  * delivered or believed, and is counted exactly once. The evil peer moves no endpoint but its own
@@ -53,6 +54,7 @@ struct input {
 static struct node nodes[NUM_NODES];
 static struct datagram records[RECORDS_MAX]; /* authentic, and used up by the victim */
 static unsigned num_records;
+static bool is_under_load; /* the victim, by genuine messages */
 static uint64_t now_ns, num_random;
 static uint8_t random_key[SIPHASH_KEY_LEN];
 
@@ -250,9 +252,9 @@ static void carry_all(void)
 			datagram.endpoint = address_of(from);
 			if (to >= NUM_NODES)
 				continue;
-			if (to == VICTIM && num_records < RECORDS_MAX)
+			if (to == VICTIM && !is_under_load && num_records < RECORDS_MAX)
 				records[num_records++] = datagram;
-			node_receive(&nodes[to], &datagram, false);
+			node_receive(&nodes[to], &datagram, to == VICTIM && is_under_load);
 		}
 		node->num_sent = 0;
 	}
@@ -498,6 +500,18 @@ static void act_local(struct input *input)
 		nodes[i].num_delivered = 0;
 }
 
+/* A peer wants a new session, and may have to come with a cookie. */
+static void act_handshake(struct input *input, bool under_load)
+{
+	struct node *peer = &nodes[HONEST + (take(input) & 1U)];
+
+	on_event(peer, &(struct event){.type = EVENT_WANT_HANDSHAKE});
+	node_settle(peer, false);
+	is_under_load = under_load;
+	carry_all();
+	is_under_load = false;
+}
+
 static void act_time(struct input *input)
 {
 	now_ns += take(input) * (uint64_t)64 * MSEC_NS;
@@ -545,8 +559,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		switch (action & 7) {
 		case 0:
-		case 1:
 			act_raw(&input, under_load);
+			break;
+		case 1:
+			act_handshake(&input, under_load);
 			break;
 		case 2:
 			act_plausible(&input, under_load);

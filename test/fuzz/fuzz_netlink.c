@@ -22,7 +22,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { EVENTS_MAX = 32 };
+enum { EVENTS_MAX = 32, DATAGRAM_MAX = 65536 };
 
 static const uint8_t *rest; /* of the input */
 static size_t rest_len;
@@ -50,6 +50,21 @@ static size_t next_datagram(const uint8_t **ret_data)
 	rest += len;
 	rest_len -= len;
 	return len;
+}
+
+/* The kernel does not make messages of more than 2 GiB: libmnl would take their length for
+ * negative, and turn round for ever. */
+static void keep_lengths_positive(uint8_t *data, size_t len)
+{
+	uint32_t message_len;
+
+	for (size_t at = 0; at + sizeof(struct nlmsghdr) <= len; at += MNL_ALIGN(message_len)) {
+		memcpy(&message_len, data + at, sizeof(message_len));
+		message_len &= INT32_MAX;
+		memcpy(data + at, &message_len, sizeof(message_len));
+		if (message_len < sizeof(struct nlmsghdr))
+			return;
+	}
 }
 
 /* --- libmnl's sockets ------------------------------------------------ */
@@ -110,16 +125,22 @@ ssize_t mnl_socket_recvfrom(const struct mnl_socket *nl, void *buf, size_t size)
 		return -1;
 	}
 	memcpy(buf, data, len);
+	keep_lengths_positive(buf, len);
 	return (ssize_t)len;
 }
 
 /* Events are read from a descriptor. */
 static bool next_event(void)
 {
+	uint8_t event[DATAGRAM_MAX];
 	const uint8_t *data;
 	size_t len = next_datagram(&data);
 
-	return len > 0 && send(sockets[1], data, len, MSG_DONTWAIT) == (ssize_t)len;
+	if (len == 0 || len > sizeof(event))
+		return false;
+	memcpy(event, data, len);
+	keep_lengths_positive(event, len);
+	return send(sockets[1], event, len, MSG_DONTWAIT) == (ssize_t)len;
 }
 
 /* --- no libnftables -------------------------------------------------- */
