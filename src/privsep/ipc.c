@@ -77,6 +77,11 @@ int ipc_try_send(int fd, const void *message, size_t len)
 	return send_message(fd, message, len, NULL, 0, MSG_DONTWAIT);
 }
 
+int ipc_try_send_fds(int fd, const void *message, size_t len, const int *fds, size_t num_fds)
+{
+	return send_message(fd, message, len, fds, num_fds, MSG_DONTWAIT);
+}
+
 /* Take out the descriptors there are, at most 2; fds stays as it is beyond them. */
 static void take_fds(struct msghdr *msg, int fds[2])
 {

@@ -28,6 +28,8 @@ MUST_CHECK int ipc_send_fds(
 
 /* Send without waiting: -EAGAIN when the receiver is slow. */
 MUST_CHECK int ipc_try_send(int fd, const void *message, size_t len);
+MUST_CHECK int ipc_try_send_fds(
+	int fd, const void *message, size_t len, const int *fds, size_t num_fds);
 
 /* Receive one message of exactly len bytes, waiting for it. Returns 0; -EPIPE at the end of the
  * stream, -EPROTO for a message of another size, or a negative errno. */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""One process of a live tunnel says nonsense to another: the whole tunnel ends, and says who heard
-it from whom."""
+"""One process of a live tunnel, or of a hub, says nonsense to another: all of it ends, and says who
+heard it from whom."""
 
 import itertools
 import os
@@ -9,7 +9,8 @@ import pytest
 
 from hosts import RUN_TIMEOUT
 from injection import other_end, speak_as
-from processes import Running
+from machines import Fleet
+from processes import Role, Running, children
 from tunnels import key
 
 _names = itertools.count()
@@ -77,3 +78,20 @@ def test_a_false_answer_of_the_vault_is_the_end_of_the_tunnel(running):
     running.host.run("wg", "set", running.ifname, "private-key", "/dev/stdin",
                      "peer", key(), "allowed-ips", "10.1.0.0/16", input=key(), check=False)
     assert_it_ends(running, "engine", "vault")
+
+
+# Of a hub's door: its sockets to the server and the vault (overlay/door/door.h).
+@pytest.mark.parametrize("talker,number,expected", [
+    ("adit-door", 3, "server: malformed message from the door: "),
+    ("adit-door", 4, "vault: malformed message from the engine: "),
+    ("adit-server", 4, "door: malformed message from the hub: ")])
+def test_nonsense_is_the_end_of_a_hub(lab, talker, number, expected):
+    hub = Fleet(lab).hub().start()
+    roles = {Role(pid).proc("comm").read_text().strip(): Role(pid)
+             for pid in children(hub.process.pid)}
+    speak_as(roles[talker], number, b"x")
+    assert hub.process.wait(RUN_TIMEOUT) == 1
+    output = hub.process.output()
+    assert expected in output, output
+    assert "the hub ends" in output, output
+    assert not any(role.alive() for role in roles.values())

@@ -105,6 +105,8 @@ static void take_verdicts(void)
 	for (int i = 0; i < VERDICTS_PER_ROUND; i++) {
 		if (!ipc_next(DOOR_FD_HUB, &verdict, sizeof(verdict), NULL, "hub"))
 			return;
+		if (verdict.is_refused > 1)
+			ipc_fail("hub", -EPROTO);
 		get_random(random, sizeof(random));
 		if (guests_judge(door.guests, &verdict, random, &message, &to))
 			send_datagram(&to, &message, sizeof(message));
@@ -119,6 +121,8 @@ static void start(void)
 	uint8_t random[16];
 	int r = ipc_receive(DOOR_FD_HUB, &setup, sizeof(setup)), fd = DOOR_FD_UDP;
 
+	if (r == 0 && (setup.has_ipv4 > 1 || setup.has_ipv6 > 1))
+		r = -EPROTO;
 	if (r < 0)
 		ipc_fail("launcher", r);
 	door.sockets.fd4 = setup.has_ipv4 ? fd++ : -1;

@@ -95,7 +95,7 @@ static bool text_is_plain(const char *text, size_t size)
 	return len < size && bytes_are_zero(text + len, size - len);
 }
 
-static bool request_is_valid(const struct enrol_request *request)
+bool enrol_request_is_valid(const struct enrol_request *request)
 {
 	return request->version == ENROL_VERSION && request->flags == 0 &&
 	       bytes_are_zero(request->reserved, sizeof(request->reserved)) &&
@@ -241,7 +241,7 @@ int enrol_open_request(struct enrol_responder *ret_responder, struct enrol_reque
 	     mix_vault(&w, keys, node_key) &&
 	     open_sealed(&w, &request, message->encrypted_payload,
 		     sizeof(message->encrypted_payload)) &&
-	     request_is_valid(&request);
+	     enrol_request_is_valid(&request);
 	if (ok) {
 		ret_responder->remote_index = message->index;
 		ret_responder->symmetric = w.symmetric;

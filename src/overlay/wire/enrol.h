@@ -108,8 +108,12 @@ void enrol_create_cookie(const struct cookie_checker *checker, const struct endp
 	const struct message_enrol *message, const uint8_t nonce[XAEAD_NONCE_LEN],
 	struct message_cookie_reply *ret_reply);
 
+/* Whether a request that another process has opened is one: version, flags, and text that is
+ * printable ASCII and ends with a NUL; the network's name is valid. */
+MUST_CHECK bool enrol_request_is_valid(const struct enrol_request *request);
+
 /* Open a request whose size, type and macs were checked (core/cookie.h does that). Returns 0 or
- * -EBADMSG. All text in it is printable ASCII and ends with a NUL; the network's name is valid. */
+ * -EBADMSG. The request is valid, as above. */
 MUST_CHECK int enrol_open_request(struct enrol_responder *ret_responder,
 	struct enrol_request *ret_request, const struct message_enrol *message,
 	const struct noise_keys *keys, const uint8_t hub_key[KEY_LEN]);
