@@ -21,6 +21,9 @@
 
 /* What every role is told by the environment, and the tests' sanitizers. */
 static const char *const variables[] = {
+#ifdef ADIT_DRILLS
+	"ADIT_DRILL_ALLOC", "ADIT_DRILL_CLOCK",
+#endif
 	"LOG_LEVEL", SANDBOX_ENV_USER, "ASAN_OPTIONS", "UBSAN_OPTIONS"};
 
 enum { MAX_VARIABLES = ARRAY_SIZE(variables) + ROLE_MAX_VARIABLES };
