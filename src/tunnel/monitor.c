@@ -149,7 +149,10 @@ static __attribute__((__noreturn__)) void end_on(const char *what, int error)
 
 	if (error == -EPIPE && poll(&fd, 1, END_TIMEOUT_MS) > 0)
 		handle_signals();
-	log_error("%s: %s: the tunnel ends", what, strerror(-error));
+	if (error == -EAGAIN)
+		log_error("%s does not answer: the tunnel ends", what);
+	else
+		log_error("%s: %s: the tunnel ends", what, strerror(-error));
 	end(1);
 }
 
