@@ -5,6 +5,7 @@
  * from, once. A place is a call stack, seen a few frames deep, so libraries are tried as well and
  * a loop counts once. Only in programs built with -Ddrills=true.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@ static const char *role;
 static __thread bool is_looking;
 
 struct trace {
+	uintptr_t caller;
 	uint64_t hash;
 	int depth;
 };
@@ -37,6 +39,8 @@ static _Unwind_Reason_Code look_at_frame(struct _Unwind_Context *context, void *
 {
 	struct trace *trace = ctx;
 
+	if (trace->depth == SKIPPED)
+		trace->caller = _Unwind_GetIP(context);
 	if (trace->depth++ >= SKIPPED)
 		trace->hash = (trace->hash ^ _Unwind_GetIP(context)) * UINT64_C(0x100000001b3);
 	return trace->depth == SKIPPED + DEPTH ? _URC_END_OF_STACK : _URC_NO_REASON;
@@ -56,12 +60,16 @@ static bool is_new_place(uint64_t hash)
 	return true;
 }
 
-static void say(void)
+static void say(uintptr_t caller)
 {
-	char line[64];
-	int len = snprintf(
-		line, sizeof(line), "drill: %s: allocation %lu is refused\n", role, refused);
+	char line[256];
+	Dl_info object;
+	int len;
 
+	if (!dladdr((void *)caller, &object))
+		object.dli_fname = "?";
+	len = snprintf(line, sizeof(line), "drill: %s: allocation %lu is refused, for %s\n", role,
+		refused, basename(object.dli_fname));
 	(void)!write(STDERR_FILENO, line, (size_t)len);
 }
 
@@ -78,7 +86,7 @@ static __attribute__((noinline)) bool is_refused(void)
 	refuses = is_new_place(trace.hash | 1) && num_places - 1 == refused;
 	pthread_mutex_unlock(&lock);
 	if (refuses) {
-		say();
+		say(trace.caller);
 		errno = ENOMEM;
 	}
 	is_looking = false;

@@ -106,6 +106,9 @@ static int init(void)
 	 * file can be read once the sandbox is closed. */
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		return -ENOTSUP;
+	/* without memory for it a fetch would crash */
+	if (!OSSL_LIB_CTX_get0_global_default())
+		return -ENOTSUP;
 	if (algorithms.x25519)
 		return 0;
 	if (pthread_key_create(&contexts_key, contexts_free) != 0)
