@@ -22,8 +22,9 @@ extern const uint8_t crypto_zeros[KEY_LEN];
 /* The contexts of this thread. */
 const struct crypto_contexts *crypto_contexts(void);
 
-/* Abort unless a call to libcrypto returned success where only a lack of memory or a mistake of
- * ours makes it fail: to go on would mean to send what is not encrypted. */
+/* End this process unless a call to libcrypto returned success where only a lack of memory (then it
+ * says so) or a mistake of ours (then it aborts) makes it fail: to go on would mean to send what
+ * is not encrypted. */
 void crypto_check(int result);
 
 /* The vector kernel of dh_many, for up to DH_LANES jobs, whose ok it leaves alone. */

@@ -121,6 +121,9 @@ static int receive_message(int fd, void *message, size_t len, int ret_fds[2], in
 			if (fds[i] >= 0)
 				close(fds[i]);
 		}
+		/* descriptors are missing, and it was not for want of room in control */
+		if (ret_fds && (msg.msg_flags & MSG_CTRUNC) && fds[1] < 0)
+			return -EMFILE;
 		return n == 0 ? -EPIPE : -EPROTO;
 	}
 	if (ret_fds)

@@ -36,7 +36,8 @@ MUST_CHECK int ipc_try_send_fds(
 MUST_CHECK int ipc_receive(int fd, void *message, size_t len);
 
 /* The same without waiting (-EAGAIN), and with descriptors: at most 2, owned by the caller,
- * CLOEXEC, the rest of ret_fds -1. ret_fds may be NULL: none are accepted. */
+ * CLOEXEC, the rest of ret_fds -1; -EMFILE when this process may not have so many. ret_fds may be
+ * NULL: none are accepted. */
 MUST_CHECK int ipc_try_receive(int fd, void *message, size_t len, int ret_fds[2]);
 
 /* A request and its answer as one call. */

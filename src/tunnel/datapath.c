@@ -81,7 +81,7 @@ static int run_timers(void)
 	const uint64_t now_ns = clock_boottime_ns();
 	uint64_t next_ns = transport_run_timers(dp.transport, now_ns);
 
-	return next_ns ? (int)((next_ns - now_ns) / MSEC_NS) + 1 : -1;
+	return next_ns ? clock_poll_ms(next_ns - now_ns) : -1;
 }
 
 /* --- the engine ------------------------------------------------------ */

@@ -276,7 +276,7 @@ static uint64_t time_asleep_ns(void)
 {
 	uint64_t monotonic_ns = clock_ns(CLOCK_MONOTONIC);
 
-	return clock_boottime_ns() - monotonic_ns;
+	return clock_ns(CLOCK_BOOTTIME) - monotonic_ns;
 }
 
 /* The kernel cancels this timer when the wall clock jumps, and when the machine wakes up. */
@@ -299,8 +299,7 @@ static void arm_timer(void)
 {
 	static uint64_t armed_ns;
 	uint64_t deadline_ns = device_next_deadline(engine.device);
-	struct itimerspec at = {
-		.it_value = {(time_t)(deadline_ns / SECOND_NS), (long)(deadline_ns % SECOND_NS)}};
+	struct itimerspec at = {.it_value = clock_kernel_time(deadline_ns)};
 
 	if (deadline_ns == armed_ns)
 		return;

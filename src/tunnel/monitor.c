@@ -152,6 +152,8 @@ static __attribute__((__noreturn__)) void end_on(const char *what, int error)
 		handle_signals();
 	if (error == -EPROTO)
 		log_error("malformed message from %s: the tunnel ends", what);
+	else if (error == -EAGAIN)
+		log_error("%s does not answer: the tunnel ends", what);
 	else
 		log_error("%s: %s: the tunnel ends", what, strerror(-error));
 	end(1);

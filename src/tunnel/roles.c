@@ -4,6 +4,7 @@
  */
 #include "tunnel/roles.h"
 
+#include <errno.h>
 #include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
@@ -79,7 +80,7 @@ void roles_init_crypto(void)
 	int r = crypto_init();
 
 	if (r < 0)
-		role_fail("libcrypto lacks an algorithm", r);
+		role_fail(r == -ENOMEM ? "libcrypto" : "libcrypto lacks an algorithm", r);
 }
 
 void roles_enter_sandbox(enum tunnel_role role)
