@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Giving back memory. Every page of code that was ever touched stays mapped, with the 15 beside it,
+ * Hiding memory: keys lie on the heap, but traces of them may be wherever the process writes.
+ * Giving back memory: every page of code that was ever touched stays mapped, with the 15 beside it,
  * and counts in each of our processes, though most of it is for the start and for configuration.
  */
 #include "privsep/memory.h"
 
+#include <inttypes.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,6 +18,40 @@
 #include "base/bytes.h"
 
 enum { MAX_SEGMENTS = 32 };
+
+static uintptr_t heap;
+
+static void hide(uintptr_t start, uintptr_t end)
+{
+	(void)madvise((void *)start, end - start, MADV_DONTDUMP);
+	(void)madvise((void *)start, end - start, MADV_DONTFORK);
+}
+
+void memory_hide(FILE *maps)
+{
+	char *line = NULL;
+	size_t size = 0;
+
+	while (getline(&line, &size, maps) > 0) {
+		uintptr_t start, end;
+		char access[5];
+
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &start, &end, access) != 3 ||
+			access[1] != 'w' || access[3] != 'p')
+			continue;
+		if (strstr(line, "[heap]"))
+			heap = start;
+		hide(start, end);
+	}
+	free(line);
+	memory_hide_heap();
+}
+
+void memory_hide_heap(void)
+{
+	if (heap)
+		hide(heap, (uintptr_t)sbrk(0));
+}
 
 /* Only segments that never were writable, not even for relocations: a page that was written would
  * come back as it is in the file. */

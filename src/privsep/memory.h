@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * Giving back memory that is not needed for now.
+ * Memory of a process that holds keys: kept out of dumps and children, given back when it is not
+ * needed for now.
  */
 #ifndef ADIT_PRIVSEP_MEMORY_H
 #define ADIT_PRIVSEP_MEMORY_H
+
+#include <stdio.h>
+
+/* Keep whatever can be written and is not shared, stacks too, out of core dumps and of children.
+ * maps is an open /proc/self/maps. */
+void memory_hide(FILE *maps);
+
+/* The same for what the heap has grown by since: to be called where keys come into it. */
+void memory_hide_heap(void);
 
 /* Nothing is to be done for now: unmap the code and constants of this program and its libraries.
  * What is needed of them comes back from the page cache by itself; what was ever written is left

@@ -16,15 +16,22 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "privsep/drill.h"
 
 #define ARGV0_PREFIX "adit-"
 
 /* What every role is told by the environment, and the tests' sanitizers. */
 static const char *const variables[] = {
+	"LOG_LEVEL",
+	SANDBOX_ENV_USER,
+	"ASAN_OPTIONS",
+	"UBSAN_OPTIONS",
 #ifdef ADIT_DRILLS
-	"ADIT_DRILL_ALLOC", "ADIT_DRILL_CLOCK",
+	DRILL_ENV,
+	"ADIT_DRILL_ALLOC",
+	"ADIT_DRILL_CLOCK",
 #endif
-	"LOG_LEVEL", SANDBOX_ENV_USER, "ASAN_OPTIONS", "UBSAN_OPTIONS"};
+};
 
 enum { MAX_VARIABLES = ARRAY_SIZE(variables) + ROLE_MAX_VARIABLES };
 
@@ -32,6 +39,11 @@ void role_fail(const char *what, int error)
 {
 	log_error("%s: %s", what, strerror(-error));
 	_exit(1);
+}
+
+const char *role_death(int signal)
+{
+	return signal == SIGSYS ? "a forbidden system call" : strsignal(signal);
 }
 
 static noreturn void run(const struct role *role, const char *subject)
@@ -43,6 +55,7 @@ static noreturn void run(const struct role *role, const char *subject)
 	log_set_level(log_level_from_text(getenv("LOG_LEVEL")));
 	snprintf(text, sizeof(text), ARGV0_PREFIX "%s", role->name);
 	prctl(PR_SET_NAME, text);
+	drill_arm(role->name);
 	role->main(subject);
 	_exit(1);
 }

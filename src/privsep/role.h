@@ -33,6 +33,9 @@ void role_main(const struct role *roles, size_t num_roles, int argc, char *argv[
  */
 pid_t role_start(const struct role *role, const char *subject, const int *fds, unsigned num_fds);
 
+/* How a signal ended a process, for a person. */
+const char *role_death(int signal);
+
 /* Say why and end this process with status 1: it fails closed. error is a negative errno. */
 noreturn void role_fail(const char *what, int error);
 

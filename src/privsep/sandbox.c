@@ -23,6 +23,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "privsep/memory.h"
 #include "privsep/role.h"
 
 #define EMPTY_ROOT_PARENT "/run/adit"
@@ -183,12 +184,48 @@ void sandbox_lock_memory(void)
 		log_debug("later memory is not locked: RLIMIT_MEMLOCK is not unlimited");
 }
 
+/* At most so much, or what there is if that is less. */
+static void limit(int resource, rlim_t most, const char *what)
+{
+	struct rlimit limit;
+
+	must(getrlimit(resource, &limit), what);
+	limit.rlim_max = limit.rlim_max < most ? limit.rlim_max : most;
+	limit.rlim_cur = limit.rlim_max;
+	must(setrlimit(resource, &limit), what);
+}
+
 static void forbid_dumps(void)
 {
-	const struct rlimit none = {0, 0};
-
-	must(setrlimit(RLIMIT_CORE, &none), "RLIMIT_CORE");
+	limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
 	must(prctl(PR_SET_DUMPABLE, 0), "PR_SET_DUMPABLE");
+}
+
+/* What no system call on the list could exceed; a second lock on the same doors. Messages may go to
+ * a file. */
+static void limit_resources(const struct sandbox *sandbox)
+{
+	struct stat messages;
+
+	limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");
+	limit(RLIMIT_MSGQUEUE, 0, "RLIMIT_MSGQUEUE");
+	if (sandbox->max_descriptors)
+		limit(RLIMIT_NOFILE, sandbox->max_descriptors, "RLIMIT_NOFILE");
+	if (!sandbox->keeps_directory &&
+		(fstat(STDERR_FILENO, &messages) < 0 || !S_ISREG(messages.st_mode)))
+		limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
+}
+
+/* What mapping is to be in a core dump, should there be one: none. Children inherit it, so it also
+ * holds for memory that memory_hide has not seen. */
+static void exclude_from_dumps(void)
+{
+	int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		log_debug("this kernel has no filter for core dumps");
+	if (fd >= 0)
+		close(fd);
 }
 
 /* What sandbox_choose_user has written, if it was called. */
@@ -240,7 +277,11 @@ void sandbox_choose_user(void)
 
 void sandbox_enter(const struct sandbox *sandbox)
 {
+	FILE *maps = fopen("/proc/self/maps", "re");
+
+	must(maps ? 0 : -1, "/proc/self/maps");
 	sandbox_lock_memory();
+	exclude_from_dumps();
 	if (!sandbox->keeps_user)
 		drop_user(sandbox->keeps_directory);
 	forbid_dumps(); /* a change of user would allow them again */
@@ -249,5 +290,10 @@ void sandbox_enter(const struct sandbox *sandbox)
 	deny_files(sandbox);
 	if (sandbox->start_threads)
 		sandbox->start_threads();
+	if (WITH_FILTERS) {
+		memory_hide(maps);
+		limit_resources(sandbox);
+	}
+	fclose(maps);
 	limit_system_calls(sandbox);
 }

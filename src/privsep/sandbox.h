@@ -31,16 +31,20 @@ struct sandbox {
 	/* Its working directory, which is the user's, becomes its root directory, and there it may
 	 * have files. */
 	bool keeps_directory;
+	/* Its descriptors must have numbers below: those it has, and room for what it opens or
+	 * receives. 0: as it was. */
+	unsigned max_descriptors;
 	const int *calls; /* system calls besides the least, as libseccomp numbers them */
 	size_t num_calls;
 	const struct sandbox_exception *exceptions;
 	size_t num_exceptions;
 };
 
-/* Enter the sandbox: no core dumps and no ptrace, memory locked, an empty root directory, an
- * unprivileged user, no capabilities, no_new_privs, no files where the kernel has Landlock, any
- * system call but the given kills, and so does the parent's death; except for what the sandbox
- * keeps. Ends the process when a step fails that must not. */
+/* Enter the sandbox: no core dumps and no ptrace, memory locked and hidden, an empty root
+ * directory, an unprivileged user, no capabilities, no_new_privs, no files where the kernel has
+ * Landlock, no more processes and no longer files, any system call but the given kills, and so does
+ * the parent's death; except for what the sandbox keeps. Ends the process when a step fails that
+ * must not. */
 void sandbox_enter(const struct sandbox *sandbox);
 
 /* The part of it that keeps keys from swap, for a process that cannot enter it: lock memory, that

@@ -132,6 +132,7 @@ static void serve_engine(void)
 		transport_handle_control(dp.transport, &control, clock_boottime_ns());
 		if (control.type == CONTROL_INSTALL_KEYPAIR) {
 			memory_keep();
+			memory_hide_heap();
 			wipe(&control, sizeof(control));
 		}
 	}
@@ -188,6 +189,7 @@ static int handle_request(const struct request *request)
 
 	switch ((enum request_type)request->type) {
 	case REQUEST_SYNC:
+		memory_hide_heap();
 		memory_rest();
 		ipc_tell(DATAPATH_FD_MONITOR, &ack, sizeof(ack), "monitor");
 		return 0;

@@ -220,6 +220,7 @@ static void handle_handshakes(void)
 static int handle_request(const struct request *request)
 {
 	const struct ack ack = {REQUEST_SYNC};
+	int r;
 
 	switch ((enum request_type)request->type) {
 	case REQUEST_SYNC:
@@ -236,7 +237,9 @@ static int handle_request(const struct request *request)
 		/* what the datapath said of the last peer of this number is not about this one */
 		drain_events();
 		handle_notices();
-		return device_add_peer(engine.device, request->peer_id, request->key);
+		r = device_add_peer(engine.device, request->peer_id, request->key);
+		memory_hide_heap();
+		return r;
 	case REQUEST_REMOVE_PEER:
 		device_remove_peer(engine.device, request->peer_id);
 		return 0;

@@ -103,7 +103,7 @@ static void look_at_child(pid_t pid, int status)
 			continue;
 		if (WIFSIGNALED(status))
 			log_error("the %s died (signal %d, %s): the tunnel ends", name,
-				WTERMSIG(status), strsignal(WTERMSIG(status)));
+				WTERMSIG(status), role_death(WTERMSIG(status)));
 		else if (role == ROLE_DATAPATH && WEXITSTATUS(status) == ROLE_INTERFACE_GONE)
 			end_without_interface();
 		else

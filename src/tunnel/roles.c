@@ -13,6 +13,7 @@
 
 #include "config/uapi_socket.h"
 #include "crypto/aead.h"
+#include "net/local_server.h"
 #include "privsep/memory.h"
 #include "tunnel/ipc.h"
 #include "tunnel/worker.h"
@@ -46,6 +47,16 @@ static const int datapath_calls[] = {SCMP_SYS(writev), SCMP_SYS(recvmmsg), SCMP_
 static const struct sandbox_exception datapath_exceptions[] = {{SCMP_SYS(ioctl), 1, TUNSETQUEUE},
 	{SCMP_SYS(getsockopt), 2, SO_DOMAIN}, {SCMP_SYS(getsockopt), 2, SO_PROTOCOL}};
 
+/* How far descriptors go. The monitor has two pairs of sockets for a lane while they change,
+ * its clients and itself; the datapath a pair, a queue and what a worker waits with for a lane, and
+ * the pair that comes. */
+enum {
+	MONITOR_DESCRIPTORS = 5 * MAX_WORKERS + LOCAL_SERVER_MAX_CLIENTS + 32,
+	VAULT_DESCRIPTORS = VAULT_FD_ENGINE + 1,
+	ENGINE_DESCRIPTORS = ENGINE_FD_STATUS + 2, /* two timers; the page needs none any more */
+	DATAPATH_DESCRIPTORS = DATAPATH_FD_TUN + 5 * MAX_WORKERS + 2,
+};
+
 const struct role tunnel_roles[ROLE_NUM] = {
 	[ROLE_MONITOR] =
 		{
@@ -56,19 +67,25 @@ const struct role tunnel_roles[ROLE_NUM] = {
 			.sandbox = {.keeps_user = true,
 				.capabilities = UINT32_C(1) << CAP_NET_ADMIN,
 				.removable_dir = UAPI_SOCKET_DIR,
+				.max_descriptors = MONITOR_DESCRIPTORS,
 				.calls = monitor_calls,
 				.num_calls = ARRAY_SIZE(monitor_calls),
 				.exceptions = monitor_exceptions,
 				.num_exceptions = ARRAY_SIZE(monitor_exceptions)},
 		},
-	[ROLE_VAULT] = {.name = "vault", .main = vault_main},
+	[ROLE_VAULT] = {.name = "vault",
+		.main = vault_main,
+		.sandbox = {.max_descriptors = VAULT_DESCRIPTORS}},
 	[ROLE_ENGINE] = {.name = "engine",
 		.main = engine_main,
-		.sandbox = {.calls = engine_calls, .num_calls = ARRAY_SIZE(engine_calls)}},
+		.sandbox = {.max_descriptors = ENGINE_DESCRIPTORS,
+			.calls = engine_calls,
+			.num_calls = ARRAY_SIZE(engine_calls)}},
 	[ROLE_DATAPATH] = {.name = "datapath",
 		.main = datapath_main,
 		.variables = {ROLES_ENV_ENGAGE},
 		.sandbox = {.start_threads = workers_start,
+			.max_descriptors = DATAPATH_DESCRIPTORS,
 			.calls = datapath_calls,
 			.num_calls = ARRAY_SIZE(datapath_calls),
 			.exceptions = datapath_exceptions,

@@ -121,7 +121,7 @@ static int wait_end(const char *ifname)
 		monitor_pid = 0;
 		if (WIFSIGNALED(status)) {
 			log_error("the monitor died (signal %d, %s): the tunnel ends",
-				WTERMSIG(status), strsignal(WTERMSIG(status)));
+				WTERMSIG(status), role_death(WTERMSIG(status)));
 		} else {
 			result = WEXITSTATUS(status);
 		}

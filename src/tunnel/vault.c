@@ -17,6 +17,8 @@
 static int configure(
 	struct keyring *keyring, const struct vault_request *request, struct vault_reply *reply)
 {
+	int r;
+
 	switch (request->type) {
 	case VAULT_SET_PRIVATE_KEY:
 		keyring_set_private_key(keyring, request->a, reply->a);
@@ -26,7 +28,9 @@ static int configure(
 		keyring_get_private_key(keyring, reply->a);
 		return 0;
 	case VAULT_ADD_PEER:
-		return keyring_add_peer(keyring, request->peer_id, request->a);
+		r = keyring_add_peer(keyring, request->peer_id, request->a);
+		memory_hide_heap();
+		return r;
 	case VAULT_REMOVE_PEER:
 		keyring_remove_peer(keyring, request->peer_id);
 		return 0;
@@ -89,6 +93,7 @@ static void serve_engine(struct keyring *keyring)
 		ipc_fail("engine", -EPROTO);
 	memory_keep();
 	keyring_mix(keyring, mixing.secret, mixing.mixes, mixing.num);
+	memory_hide_heap();
 	answer(VAULT_FD_ENGINE, &mixing, sizeof(mixing), "engine");
 }
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Programs built with -Ddrills=true: they can be told by the environment to misbehave."""
+"""The build whose programs can be told to misbehave (the meson option "drills"), and how to tell
+them."""
 
+import ctypes
+import signal
 import subprocess
 
 import pytest
@@ -13,13 +16,14 @@ BUILD = REPO / "build-drills"
 def build(*targets):
     """Build some of them, or bring them up to date."""
     if not (BUILD / "build.ninja").exists():
-        _run("meson", "setup", BUILD, REPO, "-Ddrills=true")
-    _run("ninja", "-C", BUILD, *targets)
+        _quietly("meson", "setup", BUILD, REPO, "-Ddrills=true")
+    _quietly("ninja", "-C", BUILD, *targets)
 
 
-def _run(*argv):
-    done = subprocess.run(list(map(str, argv)), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+def _quietly(*argv):
+    done = subprocess.run(list(map(str, argv)), stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True)
+    assert done.returncode == 0, f"{argv}:\n{done.stdout}{done.stderr}"
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +31,9 @@ def drills():
     """The path of `adit` in such a build."""
     build("adit")
     return BUILD / "adit"
+
+
+def give_the_word(pid, number):
+    """Have a role make the attack it was started for (src/privsep/drill.h)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.sigqueue(pid, int(signal.SIGUSR1), ctypes.c_void_p(number)) == 0

@@ -4,12 +4,14 @@ memory."""
 
 import base64
 import collections
+import ctypes
 import os
 import pathlib
 import re
+import socket
 import struct
 
-from hosts import wait_until
+from hosts import RUN_TIMEOUT, wait_until
 from tunnels import SOCKETS, adit_command
 
 ROLES = ("monitor", "vault", "engine", "datapath")
@@ -38,6 +40,28 @@ class Role:
     def status(self):
         lines = self.proc("status").read_text().splitlines()
         return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+    def limits(self):
+        """Name -> (soft, hard), as the kernel writes them."""
+        lines = self.proc("limits").read_text().splitlines()[1:]
+        return {match[1]: (match[2], match[3]) for match in
+                (re.match(r"Max (.*?)  +(\S+) +(\S+)", line) for line in lines)}
+
+    def mappings(self):
+        """What smaps says of each mapping, with its bounds, access and name."""
+        found = []
+        for line in self.proc("smaps").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if match := re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)", line):
+                found.append({"start": int(match[1], 16), "end": int(match[2], 16),
+                              "access": match[3], "name": match[4]})
+            else:
+                found[-1][key] = value.strip()
+        return found
+
+    def memory(self, mapping):
+        with open(self.proc("mem"), "rb", 0) as mem:
+            return os.pread(mem.fileno(), mapping["end"] - mapping["start"], mapping["start"])
 
     def threads(self):
         return [Role(f"{self.pid}/task/{thread.name}") for thread in self.proc("task").iterdir()]
@@ -91,11 +115,7 @@ class Role:
 
     def holds(self, secrets):
         """The names of those secrets of which a piece is in this process's memory."""
-        wanted = [(name, piece) for name, secret in secrets.items() for piece in pieces(secret)]
-        found = set()
-        for run in self.pages():
-            found |= {name for name, piece in wanted if piece in run}
-        return found
+        return found_in(written(self.pages()), secrets)
 
 
 def session_keys(one, other):
@@ -112,6 +132,24 @@ def session_keys(one, other):
     return {key for pair in neighbours(one) if pair in reversed_pairs for key in pair}
 
 
+def written(runs):
+    """Those pages of some memory that are not all zero."""
+    zeroes = bytes(PAGE)
+    pages = (run[at:at + PAGE] for run in runs for at in range(0, len(run), PAGE))
+    return b"".join(page for page in pages if page != zeroes)
+
+
+def found_in(data, secrets):
+    """The names of those secrets of which a piece, in any notation, is in there."""
+    return {name for name, secret in secrets.items()
+            if any(_memmem(data, len(data), piece, len(piece)) for piece in pieces(secret))}
+
+
+_memmem = ctypes.CDLL(None).memmem  # faster than `in` by far
+_memmem.restype = ctypes.c_void_p
+_memmem.argtypes = [ctypes.c_char_p, ctypes.c_size_t] * 2
+
+
 def pieces(secret):
     """A key may lie about whole or as what fits in a register, and in three notations."""
     text, base = secret.hex().encode(), base64.b64encode(secret)
@@ -119,6 +157,21 @@ def pieces(secret):
     yield from (text[at:at + 16] for at in range(0, len(text), 16))
     yield from (text[at:at + 16].upper() for at in range(0, len(text), 16))
     yield from (base[at:at + 12] for at in range(0, 36, 12))
+
+
+def uapi(ifname, text, half_close=True):
+    """Say something to a tunnel's socket and give all that comes back."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(RUN_TIMEOUT)
+        s.connect(str(SOCKETS / f"{ifname}.sock"))
+        try:
+            s.sendall(text.encode())
+            if half_close:
+                s.shutdown(socket.SHUT_WR)
+                return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it does not listen to what cannot become a request
+        return ""
 
 
 class Running:

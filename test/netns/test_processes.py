@@ -16,10 +16,12 @@ import time
 
 import pytest
 
-from hosts import RUN_TIMEOUT, wait_until
-from processes import GONE, ROLES, Role, Running, children, family, session_keys
+from hosts import wait_until
+from processes import (
+    GONE, ROLES, Role, Running, children, family, found_in, session_keys, uapi)
 from traffic import ping, ping_until, tcp_both_ways
 from tunnels import SOCKETS, AditTunnel, adit_command, key
+from x25519 import x25519
 
 CHILDREN = ("vault", "engine", "datapath")
 NOBODY = 65534
@@ -91,8 +93,12 @@ def test_a_role_has_given_up_its_rights(running, name):
             assert thread[key] == status[key]
         assert thread["NoNewPrivs"] == "1"
         assert thread["Seccomp"] == "2"
-    limits = running.roles[name].proc("limits").read_text()
-    assert re.search(r"Max core file size +0 +0 ", limits)
+    limits = running.roles[name].limits()
+    assert {key: limits[key] for key in ("core file size", "processes", "msgqueue size")} == {
+        "core file size": ("0", "0"), "processes": ("0", "0"), "msgqueue size": ("0", "0")}
+    num = max(running.roles[name].descriptors()) + 1
+    soft, hard = map(int, limits["open files"])
+    assert soft == hard and num <= soft <= {"vault": num, "engine": num}.get(name, 96)
     if name == "monitor":
         return
     for ids in (status["Uid"], status["Gid"]):
@@ -102,6 +108,15 @@ def test_a_role_has_given_up_its_rights(running, name):
     assert os.readlink(running.roles[name].proc("cwd")) == "/run/adit/empty"
     assert os.listdir(running.roles[name].proc("root")) == []
     assert int(status["VmLck"].split()[0]) > 0, "keys may reach swap"
+
+
+def test_messages_may_grow_a_file_and_nothing_else(host):
+    """Where stderr is a file, as in most tests, a role may write to it; else to none."""
+    name = new_name()
+    running = Running(host, name, [
+        "sh", "-c", f"exec {' '.join(adit_command())} run {name} 2>/dev/null"])
+    for role in running.roles.values():
+        assert role.limits()["file size"] == ("0", "0")
 
 
 def test_the_empty_root_is_roots(running):
@@ -168,28 +183,6 @@ def test_the_same_user_cannot_look_into_a_role(running):
 
 # --- where keys are ------------------------------------------------------------------------------
 
-P25519 = 2**255 - 19
-
-
-def x25519(scalar, point):
-    """RFC 7748's ladder, to know what no process but the vault may hold."""
-    k = int.from_bytes(scalar, "little") & ~7 & (2**254 - 1) | 2**254
-    x1 = int.from_bytes(point, "little") & (2**255 - 1)
-    x2, z2, x3, z3 = 1, 0, x1, 1
-    for bit in reversed(range(255)):
-        swap = k >> bit & 1
-        if swap:
-            x2, z2, x3, z3 = x3, z3, x2, z2
-        a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
-        da, cb = d * a % P25519, c * b % P25519
-        x3, z3 = (da + cb)**2 % P25519, x1 * (da - cb)**2 % P25519
-        aa, bb = a * a % P25519, b * b % P25519
-        x2, z2 = aa * bb % P25519, (aa - bb) * (aa + 121665 * (aa - bb)) % P25519
-        if swap:
-            x2, z2, x3, z3 = x3, z3, x2, z2
-    return (x2 * pow(z2, P25519 - 2, P25519) % P25519).to_bytes(32, "little")
-
-
 @pytest.fixture
 def pair(lab):
     """Two tunnels with a psk, a session and traffic; each with its processes looked up."""
@@ -206,21 +199,6 @@ def pair(lab):
         tunnel.roles["starter"] = Role(tunnel.process.pid)
         tunnel.psk = psk
     return a, b
-
-
-def uapi(ifname, text, half_close=True):
-    """Say something to a socket and give all that comes back."""
-    with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(RUN_TIMEOUT)
-        s.connect(str(SOCKETS / f"{ifname}.sock"))
-        try:
-            s.sendall(text.encode())
-            if half_close:
-                s.shutdown(socket.SHUT_WR)
-                return b"".join(iter(lambda: s.recv(65536), b"")).decode()
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it does not listen to what cannot become a request
-        return ""
 
 
 def test_keys_are_in_the_vault_alone(pair):
@@ -264,6 +242,36 @@ def test_keys_are_in_the_vault_alone(pair):
     only_the_vault_holds({"private"})
     a.wg_set("private-key", "/dev/null")
     only_the_vault_holds(set())
+
+
+def is_hidden(mapping):
+    """Whether what is there stays out of core dumps and children."""
+    flags = mapping["VmFlags"].split()
+    return "dd" in flags and "dc" in flags
+
+
+def test_memory_that_may_have_keys_is_hidden(pair):
+    """Whatever a role can write to alone, also what the heap has grown by; and it is locked, unless
+    the machine lets nobody lock what comes later."""
+    a, b = pair
+    for _ in range(3):  # the heap grows
+        uapi(a.ifname, "set=1\n" + "".join(f"public_key={os.urandom(32).hex()}\n"
+                                           f"preshared_key={os.urandom(32).hex()}\n"
+                                           for _ in range(1000)) + "\n")
+    secrets = {
+        "vault": {"private": base64.b64decode(a.private_key), "psk": base64.b64decode(a.psk)},
+        "datapath": dict(enumerate(session_keys(a.roles["datapath"], b.roles["datapath"])))}
+    for name in CHILDREN:
+        role = a.roles[name]
+        unlimited = role.limits()["locked memory"] == ("unlimited",) * 2
+        private = [mapping for mapping in role.mappings() if mapping["access"].startswith("rw-p")]
+        assert any("[heap]" in mapping["name"] for mapping in private)
+        bare = [mapping for mapping in private if not is_hidden(mapping)]
+        assert bare == [], name
+        assert not unlimited or all("lo" in mapping["VmFlags"] for mapping in private)
+        held = {secret for mapping in private
+                for secret in found_in(role.memory(mapping), secrets.get(name, {}))}
+        assert held == set(secrets.get(name, {})), name
 
 
 def test_session_keys_are_in_the_datapath_alone(pair):

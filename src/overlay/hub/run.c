@@ -333,7 +333,7 @@ static void describe_death(const char *name, int status, const char *consequence
 {
 	if (WIFSIGNALED(status))
 		log_error("the %s died (signal %d, %s): %s", name, WTERMSIG(status),
-			strsignal(WTERMSIG(status)), consequence);
+			role_death(WTERMSIG(status)), consequence);
 	else
 		log_error("the %s ended (status %d): %s", name, WEXITSTATUS(status), consequence);
 }
