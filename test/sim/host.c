@@ -5,6 +5,7 @@
  */
 #include "host_internal.h"
 
+#include "insider.h"
 #include "network.h"
 #include "traffic.h"
 #include "watch.h"
@@ -183,6 +184,9 @@ static void send_datagrams(void *ctx, struct batch *datagrams)
 		watch_sent(host, &datagram);
 		host->num_sent++;
 		network_send(host, &datagram);
+		if (datagram_type(&datagram) != MESSAGE_DATA && host->crash_at_message &&
+			--host->crash_at_message == 0)
+			world_at(world.now_ns, host->crash, host, 0);
 	}
 	memory_of(memory);
 }
@@ -351,6 +355,8 @@ void host_receive(struct host *host, const struct datagram *datagram)
 		.tos = datagram->tos,
 		.endpoint = &source};
 	trace_bytes("receives", host->number, datagram->data, datagram->len);
+	if (host->is_hostile)
+		insider_receives(host, datagram);
 	watch_receives(host, datagram);
 	host->receiving = datagram;
 	host_enter_datapath(host);

@@ -47,6 +47,7 @@ struct acquaintance {
 	uint8_t public_key[KEY_LEN]; /* the other's, as it was when it became a peer */
 	uint8_t psk[KEY_LEN];
 	uint64_t last_initiation_ns, last_response_ns; /* sent; 0: another may go at once */
+	bool has_initiated;			       /* since it is a peer */
 	uint64_t last_consumed;	  /* id of the initiation that was answered last */
 	uint64_t last_derived_ns; /* a session */
 	uint16_t keepalive_s;
@@ -99,7 +100,9 @@ struct host {
 	unsigned num_outbox;
 	bool engine_is_due, datapath_is_due;
 	uint64_t under_load_until_ns;
-	uint64_t crash_at_message; /* it crashes when it has sent so many handshake messages more */
+	/* What happens when it has sent so many handshake messages more; 0: nothing. */
+	void (*crash)(void *ctx, uint64_t arg);
+	uint64_t crash_at_message;
 
 	/* What is at work at this moment. */
 	const struct datagram *receiving;

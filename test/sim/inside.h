@@ -11,7 +11,8 @@
 /* Receiver indices that the device holds taken. */
 unsigned inside_device_indices(const struct device *device);
 
-/* When its cookie secret was drawn. */
+/* Its cookie secret, and when it was drawn. */
+const uint8_t *inside_cookie_secret(const struct device *device);
 uint64_t inside_cookie_birth_ns(const struct device *device);
 
 /* Keypairs that the transport finds by our index, and by the other side's. */

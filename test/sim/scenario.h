@@ -29,6 +29,8 @@ enum fault {
 	FAULT_ATTACKER = 1 << 16, /* on the path: replays and alters all it ever saw */
 	FAULT_STRANGER = 1 << 17, /* floods without a key */
 	FAULT_INSIDER = 1 << 18,  /* host 0 is hostile */
+	FAULTS_THAT_STRIKE = FAULT_INDICES - 1, /* those of faults_strike */
+	FAULTS_ALL = (1 << 18) - 1,		/* but an insider */
 };
 
 struct scenario {
@@ -38,7 +40,7 @@ struct scenario {
 	unsigned min_hosts, max_hosts;
 	unsigned faults;
 	unsigned rounds, deeds_per_round;
-	/* What happens instead of all that; NULL: nothing special. */
+	/* What happens instead; NULL: deeds, then healing, in rounds. */
 	void (*run)(void);
 };
 

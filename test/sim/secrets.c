@@ -6,6 +6,7 @@
 
 #include "crypto/dh.h"
 #include "host.h"
+#include "inside.h"
 
 /* The last try, which is not answered, and then the time that zeroing may take. */
 #define HANDSHAKE_LIFE_NS \
@@ -26,28 +27,38 @@ static void filter_add(struct secrets *s, const struct secret *secret)
 	s->filter[hash / 8] |= (uint8_t)(1 << hash % 8);
 }
 
-/* Those forgotten would stay in the filter for ever. */
-static void filter_renew(struct secrets *s)
+/* Forget the older half of those that are dead: they were searched for often enough. */
+static void make_room(struct secrets *s)
 {
+	unsigned num_dead = 0, num_left = 0;
+
 	memset(s->filter, 0, sizeof(s->filter));
 	for (unsigned i = 0; i < s->num; i++)
+		num_dead += s->list[i].is_dead;
+	num_dead /= 2;
+	for (unsigned i = 0; i < s->num; i++) {
+		if (s->list[i].is_dead && num_dead > 0) {
+			num_dead--;
+			continue;
+		}
+		s->list[num_left++] = s->list[i];
 		filter_add(s, &s->list[i]);
+	}
+	must_hold(num_left < s->num, "secrets are few", "%u", s->num);
+	s->num = num_left;
 }
 
-/* The oldest one is forgotten for it. */
 static struct secret *add(
 	struct host *host, enum secret_kind kind, uint32_t peer, const uint8_t bytes[KEY_LEN])
 {
 	struct secrets *s = &host->secrets;
-	struct secret *secret = &s->list[s->next];
+	struct secret *secret;
 
+	if (s->num == SECRETS_MAX)
+		make_room(s);
+	secret = &s->list[s->num++];
 	*secret = (struct secret){.kind = kind, .peer = peer, .group = s->group};
 	memcpy(secret->bytes, bytes, KEY_LEN);
-	s->next = (s->next + 1) % SECRETS_MAX;
-	if (s->num < SECRETS_MAX)
-		s->num++;
-	if (s->next == 0)
-		filter_renew(s);
 	filter_add(s, secret);
 	return secret;
 }
@@ -72,22 +83,44 @@ void secrets_mixed(
 
 void secrets_enter(struct host *host)
 {
-	host->secrets.first_group = ++host->secrets.group;
+	host->secrets.group++;
+	host->secrets.first = host->secrets.num;
+}
+
+/* It is good until it is replaced. */
+static bool is_cookie_secret(const struct host *host, const struct secret *secret)
+{
+	return !secret->is_used &&
+	       memcmp(inside_cookie_secret(host->device), secret->bytes, KEY_LEN) == 0;
+}
+
+static void cookie_secret_drawn(struct secrets *s, struct secret *secret)
+{
+	for (unsigned i = 0; i < s->num; i++)
+		s->list[i].is_dead |= s->list[i].kind == SECRET_COOKIE;
+	secret->kind = SECRET_COOKIE;
 }
 
 void secrets_leave(struct host *host, bool prepares)
 {
 	struct secrets *s = &host->secrets;
 
-	for (unsigned i = 0; i < s->num; i++) {
+	for (unsigned i = s->first; i < s->num; i++) {
 		struct secret *secret = &s->list[i];
 
-		if (secret->kind != SECRET_SESSION && !secret->is_used && !prepares &&
-			secret->group >= s->first_group)
+		if (secret->kind == SECRET_EPHEMERAL && is_cookie_secret(host, secret))
+			cookie_secret_drawn(s, secret);
+		else if (secret->kind != SECRET_SESSION && !secret->is_used && !prepares)
 			secret->is_dead = true;
 	}
 	if (random_chance(CHECKED_IN_1000))
 		secrets_check(host);
+}
+
+static bool is_of_handshake(const struct secret *secret, uint32_t peer)
+{
+	return secret->kind != SECRET_SESSION && secret->kind != SECRET_COOKIE &&
+	       secret->peer == peer;
 }
 
 void secrets_forget_handshake(struct host *host, uint32_t peer)
@@ -95,7 +128,7 @@ void secrets_forget_handshake(struct host *host, uint32_t peer)
 	struct secrets *s = &host->secrets;
 
 	for (unsigned i = 0; i < s->num; i++) {
-		if (s->list[i].kind != SECRET_SESSION && s->list[i].peer == peer)
+		if (is_of_handshake(&s->list[i], peer))
 			s->list[i].is_dead = true;
 	}
 }
@@ -134,7 +167,7 @@ void secrets_initiated(struct host *host, uint32_t peer, const uint8_t ephemeral
 	for (unsigned i = 0; i < s->num; i++) {
 		struct secret *secret = &s->list[i];
 
-		if (secret->kind == SECRET_SESSION || secret->peer != peer)
+		if (!is_of_handshake(secret, peer))
 			continue;
 		secret->is_dead = secret->group != group || secret->kind == SECRET_KEY;
 		secret->is_used = true;
@@ -165,7 +198,7 @@ void secrets_session_gone(struct host *host, uint32_t index)
 /* --- the search ------------------------------------------------------ */
 
 static const char *const kinds[] = {
-	"ephemeral key", "chaining key", "handshake key", "session key"};
+	"ephemeral key", "chaining key", "handshake key", "session key", "cookie secret"};
 
 static bool is_overdue(const struct secret *secret)
 {

@@ -4,6 +4,7 @@
  *
  *   - ephemeral private key and chaining key of a handshake: when another one with the peer begins,
  *     when a session comes of it, or 3 * REJECT_AFTER_TIME after the last try;
+ *   - a cookie secret: when another is drawn;
  *   - session keys: when their keypair is disposed of;
  *   - all else that was drawn or derived (guesses, results of the vault): when the call is over.
  *
@@ -17,7 +18,7 @@
 
 struct host;
 
-enum secret_kind { SECRET_EPHEMERAL, SECRET_CHAINING, SECRET_KEY, SECRET_SESSION };
+enum secret_kind { SECRET_EPHEMERAL, SECRET_CHAINING, SECRET_KEY, SECRET_SESSION, SECRET_COOKIE };
 
 struct secret {
 	uint8_t bytes[KEY_LEN];
@@ -32,13 +33,13 @@ struct secret {
 	uint64_t until_ns; /* nor after this; 0: no limit */
 };
 
-enum { SECRETS_MAX = 512, SECRETS_FILTER = 1 << 16 };
+enum { SECRETS_MAX = 1024, SECRETS_FILTER = 1 << 16 };
 
 /* The last ones that a host had. */
 struct secrets {
 	struct secret list[SECRETS_MAX];
-	unsigned num, next;
-	uint32_t group, first_group;	    /* the present one, and that the call began with */
+	unsigned num, first; /* the first of the present call */
+	uint32_t group;
 	uint8_t filter[SECRETS_FILTER / 8]; /* hashes of their beginnings, to find them */
 };
 

@@ -42,7 +42,7 @@ static void write_packet(const struct parcel *parcel, uint32_t number, uint8_t *
 	data[8] = 64;
 	data[9] = PROTOCOL;
 	memcpy(data + 12, parcel->source, 4);
-	memcpy(data + 16, parcel->to->inner, 4);
+	memcpy(data + 16, parcel->destination, 4);
 	store_be32(data + 20, number);
 	for (uint32_t i = INNER_HEADER; i < parcel->len; i++)
 		data[i] = (uint8_t)(number * 7 + i);
@@ -67,6 +67,7 @@ uint32_t traffic_write(struct host *from, struct host *to, const uint8_t source[
 	*parcel = (struct parcel){
 		.from = from, .to = to, .len = length_of(num_parcels), .sent_ns = world.now_ns};
 	memcpy(parcel->source, source, 4);
+	memcpy(parcel->destination, to->inner, 4);
 	write_packet(parcel, num_parcels, data);
 	*ret_len = parcel->len;
 	return num_parcels++;
@@ -121,6 +122,18 @@ static bool is_own_answer(const struct host *host, const uint8_t *data, uint32_t
 	return !host->receiving && len > 28 && data[9] == ICMP;
 }
 
+/* Of a hostile peer only one thing is certain: its packets come from its own addresses. */
+static void hostile_delivered(
+	const struct host *host, const struct host *from, const uint8_t *data, uint32_t len)
+{
+	struct inner inner;
+
+	must_hold(inner_parse(data, len, &inner) && inner.family == AF_INET &&
+			  owner_of(host, inner.src) == from,
+		"no packet from outside the allowed IPs", "of host %u at host %u", from->number,
+		host->number);
+}
+
 void traffic_delivered(struct host *host, const uint8_t *data, uint32_t len)
 {
 	uint32_t number;
@@ -128,25 +141,29 @@ void traffic_delivered(struct host *host, const uint8_t *data, uint32_t len)
 
 	if (is_own_answer(host, data, len))
 		return;
+	must_hold(host->receiving, "what is delivered was received", "at host %u", host->number);
+	trace_bytes("delivers", host->number, data, len);
+	host->num_delivered++;
+	if (host->receiving->from && host->receiving->from->is_hostile) {
+		hostile_delivered(host, host->receiving->from, data, len);
+		return;
+	}
 	number = recognize(data, len);
 	must_hold(number != UINT32_MAX, "nothing is delivered that was not sent so",
 		"%u bytes at host %u", len, host->number);
 	parcel = &parcels[number];
-	trace("delivered", host->number, parcel->from->number, number);
 	must_hold(parcel->to == host, "no plaintext to a wrong peer", "packet %u to host %u",
 		number, host->number);
 	must_hold(!parcel->is_delivered, "nothing is delivered twice", "packet %u", number);
-	must_hold(host->receiving && host->receiving->from == parcel->from,
-		"no plaintext from a wrong peer", "packet %u", number);
+	must_hold(host->receiving->from == parcel->from, "no plaintext from a wrong peer",
+		"packet %u", number);
 	must_hold(owner_of(host, parcel->source) == parcel->from,
 		"no packet from outside the allowed IPs", "packet %u of host %u at host %u", number,
 		parcel->from->number, host->number);
 	parcel->is_delivered = true;
-	host->num_delivered++;
 }
 
-void traffic_sealed(
-	const struct host *host, const struct host *other, const uint8_t *data, uint32_t len)
+void traffic_sealed(const struct host *host, struct host *other, const uint8_t *data, uint32_t len)
 {
 	struct inner inner;
 	uint32_t number;
@@ -156,8 +173,10 @@ void traffic_sealed(
 	must_hold(inner_parse(data, len, &inner), "only IP packets are sent", "host %u",
 		host->number);
 	number = recognize(data, inner.len);
-	must_hold(number != UINT32_MAX && parcels[number].from == host &&
-			  (parcels[number].to == other || owner_of(host, inner.dst) == other),
-		"no plaintext to a wrong peer", "packet %u of host %u for host %u", number,
-		host->number, other->number);
+	must_hold(number != UINT32_MAX && parcels[number].from == host,
+		"nothing is sent that was not to be", "host %u", host->number);
+	if (other->number == 0) /* the way of all who are no peers */
+		parcels[number].to = other;
+	must_hold(parcels[number].to == other, "no plaintext to a wrong peer",
+		"packet %u of host %u for host %u", number, host->number, other->number);
 }

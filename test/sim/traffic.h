@@ -11,8 +11,8 @@
 enum { INNER_HEADER = 32 };
 
 struct parcel {
-	struct host *from, *to;
-	uint8_t source[4];
+	struct host *from, *to; /* to: the peer it goes to, whoever is behind */
+	uint8_t source[4], destination[4];
 	uint32_t len;
 	uint64_t sent_ns;
 	bool is_delivered;
@@ -36,7 +36,6 @@ uint32_t traffic_num(void);
 void traffic_delivered(struct host *host, const uint8_t *data, uint32_t len);
 
 /* A host seals a packet for another: it must be meant for it. */
-void traffic_sealed(
-	const struct host *host, const struct host *other, const uint8_t *data, uint32_t len);
+void traffic_sealed(const struct host *host, struct host *other, const uint8_t *data, uint32_t len);
 
 #endif

@@ -135,7 +135,7 @@ static void check_initiation(struct host *host, struct host *other, const struct
 			continue;
 		must_hold(!notice->has_stolen_cookie || !host->is_under_load,
 			"a cookie is good for its address alone", "host %u", host->number);
-		if (other->is_hostile && notice->id == 0)
+		if (other->is_hostile)
 			return;
 		if (notice->id <= acquaintance->last_consumed)
 			continue;
@@ -204,6 +204,7 @@ static void handshake_sent(
 			"an initiation every REKEY_TIMEOUT at most", "host %u to %u", host->number,
 			other->number);
 		a->last_initiation_ns = world.now_ns;
+		a->has_initiated = true;
 		secrets_initiated(host, host_peer_id(host, other), handshake->message + 8);
 	} else {
 		must_hold(!a->last_response_ns ||
