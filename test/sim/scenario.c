@@ -11,6 +11,7 @@
 #include "insider.h"
 #include "life.h"
 #include "network.h"
+#include "promises.h"
 #include "traffic.h"
 #include "watch.h"
 
@@ -47,6 +48,11 @@ const struct scenario scenarios[] = {
 	{"pair", "all of it, to two hosts", PAIR, HOURLY, .faults = FAULTS_ALL},
 	{"town", "many hosts around one", .shape = SHAPE_STAR, .min_hosts = 20, .max_hosts = 50,
 		.rounds = 1, .deeds_per_round = 40, .faults = FAULTS_ALL},
+	{"patience", "a packet waits for its way", PAIR, .run = promise_patience},
+	{"giving-up", "there is no way", PAIR, .run = promise_giving_up},
+	{"silence", "the other side has forgotten", PAIR, .run = promise_silence},
+	{"oblivion", "nothing happens for long", PAIR, .run = promise_oblivion},
+	{"keepalive", "behind a NAT", PAIR, .run = promise_keepalive},
 };
 const unsigned num_scenarios = ARRAY_SIZE(scenarios);
 
@@ -122,6 +128,7 @@ struct outcome scenario_run(const struct scenario *scenario, uint64_t seed)
 	insider_start();
 	if (scenario->faults & FAULT_ATTACKER)
 		attacker_start();
+	network_heal();
 	build(scenario);
 	if (scenario->run)
 		scenario->run();
