@@ -291,6 +291,10 @@ static void private_key_changes(void)
 
 	if (!is_working(host))
 		return;
+	if (random_chance(200)) {
+		host_set_private_key(host, host->private_key); /* again */
+		return;
+	}
 	draw_bytes(key);
 	host_set_private_key(host, key);
 	for (unsigned i = 0; i < life_num_links(); i++) {

@@ -4,6 +4,9 @@
  * in the order in which the monitor tells its neighbours.
  */
 #include "host_internal.h"
+
+#include <stdlib.h>
+
 #include "network.h"
 #include "watch.h"
 
@@ -47,10 +50,10 @@ static void start_processes(struct host *host)
 	struct transport_ops transport_ops = host_transport_ops;
 
 	device_ops.ctx = device_ops.keys.ctx = transport_ops.ctx = host;
-	host->page = own_alloc(sizeof(*host->page));
 	host->memory.before_free = secrets_check_freed;
 	host->memory.ctx = host;
 	memory_of(&host->memory);
+	host->page = calloc(1, sizeof(*host->page));
 	host->keyring = keyring_new();
 	host->device = device_new(&device_ops, host->page);
 	host->transport = transport_new(&transport_ops, host->page);
@@ -100,8 +103,8 @@ void host_stop(struct host *host)
 	transport_free(host->transport);
 	device_free(device);
 	keyring_free(host->keyring);
+	free(host->page);
 	memory_of(NULL);
-	own_free(host->page);
 	check_all_freed(host);
 	for (struct session *s = host->sessions; s && !s->is_gone; s = s->next)
 		s->is_gone = true;

@@ -6,7 +6,6 @@
 #include "runner.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,21 +82,26 @@ static void work(const struct campaign *campaign, struct worker *worker, uint64_
 	}
 }
 
-static bool wait_for(const struct campaign *campaign, const struct worker *worker)
+/* The next worker to end; whether it has ended well. */
+static bool wait_for_one(const struct campaign *campaign)
 {
+	const struct worker *worker = shared->workers;
 	int status = 0;
+	pid_t pid;
 
-	while (waitpid(worker->pid, &status, 0) < 0 && errno == EINTR)
+	while ((pid = wait(&status)) < 0 && errno == EINTR)
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return true;
-	if (!WIFEXITED(status)) { /* it could not say so itself */
-		fprintf(stderr, "CRASHED by signal %d\n", WTERMSIG(status));
-		fprintf(stderr, "replay: build/adit-sim --seed %llu --scenario %s\n",
-			(unsigned long long)worker->seed,
-			campaign_scenario(campaign, worker->seed)->name);
-	}
 	shared->is_over = true;
+	if (WIFEXITED(status))
+		return false;
+	/* it could not say so itself */
+	while (worker->pid != pid)
+		worker++;
+	fprintf(stderr, "CRASHED by signal %d\n", WTERMSIG(status));
+	fprintf(stderr, "replay: build/adit-sim --seed %llu --scenario %s\n",
+		(unsigned long long)worker->seed, campaign_scenario(campaign, worker->seed)->name);
 	return false;
 }
 
@@ -151,12 +155,10 @@ bool campaign_run(const struct campaign *campaign)
 			_Exit(0);
 		}
 		if (worker->pid < 0)
-			all_held = false;
+			return false;
 	}
-	for (unsigned i = 0; i < num; i++) {
-		if (shared->workers[i].pid > 0)
-			all_held &= wait_for(campaign, &shared->workers[i]);
-	}
+	for (unsigned i = 0; i < num; i++)
+		all_held &= wait_for_one(campaign);
 	sum_up(campaign, num, (double)(clock_ns(CLOCK_MONOTONIC) - start_ns) / 1e9);
 	return all_held;
 }

@@ -15,7 +15,7 @@ enum {
 	BLOCKS_OF_HOST = 48,
 	BLOCKS_OF_PEER = 2 + SESSIONS_OF_PEER,
 	BYTES_OF_PEER = 16 << 10,
-	BYTES_OF_HOST = 48 << 20, /* tables for a million peers, hardly touched */
+	BYTES_OF_HOST = 128 << 20, /* tables for a million peers, hardly touched */
 };
 
 struct stranger {
