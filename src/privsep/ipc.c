@@ -5,6 +5,7 @@
 #include "privsep/ipc.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -141,9 +142,13 @@ int ipc_try_receive(int fd, void *message, size_t len, int ret_fds[2])
 
 void ipc_fail(const char *neighbour, int error)
 {
+	char what[64];
+
 	if (error == -EPIPE)
 		_exit(0);
-	role_fail(neighbour, error);
+	snprintf(what, sizeof(what), "%s%s", error == -EPROTO ? "malformed message from the " : "",
+		neighbour);
+	role_fail(what, error);
 }
 
 bool ipc_next(int fd, void *message, size_t len, int ret_fds[2], const char *neighbour)

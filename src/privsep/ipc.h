@@ -49,7 +49,14 @@ MUST_CHECK bool ipc_next(int fd, void *message, size_t len, int ret_fds[2], cons
 /* The same for sending, waiting while the neighbour is slow. */
 void ipc_tell(int fd, const void *message, size_t len, const char *neighbour);
 
-/* Say that a neighbour is gone or misbehaves, and end this process. */
+/* Whether this can be what a neighbour says of its success: 0 or a negative errno. */
+MUST_CHECK static inline bool ipc_error_is_valid(int32_t error)
+{
+	return error <= 0 && error >= -4095; /* the kernel's MAX_ERRNO */
+}
+
+/* Say that a neighbour is gone or misbehaves (-EPROTO: by a malformed message), and end this
+ * process. */
 noreturn void ipc_fail(const char *neighbour, int error);
 
 #endif

@@ -37,12 +37,13 @@ static const struct sandbox_exception monitor_exceptions[] = {{SCMP_SYS(socket),
 static const int engine_calls[] = {SCMP_SYS(timerfd_settime)};
 
 /* getrusage tells a worker whether it has its core to itself; the ioctl opens a TUN queue to
- * packets.
+ * packets, and getsockopt tells whether what the monitor hands over is a UDP socket.
  */
 static const int datapath_calls[] = {SCMP_SYS(writev), SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg),
 	SCMP_SYS(close), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(getrusage),
 	SCMP_SYS(sched_yield)};
-static const struct sandbox_exception datapath_exceptions[] = {{SCMP_SYS(ioctl), 1, TUNSETQUEUE}};
+static const struct sandbox_exception datapath_exceptions[] = {{SCMP_SYS(ioctl), 1, TUNSETQUEUE},
+	{SCMP_SYS(getsockopt), 2, SO_DOMAIN}, {SCMP_SYS(getsockopt), 2, SO_PROTOCOL}};
 
 const struct role tunnel_roles[ROLE_NUM] = {
 	[ROLE_MONITOR] =

@@ -13,6 +13,7 @@
 #include "net/udp.h"
 #include "overlay/door/guests.h"
 #include "tunnel/ipc.h"
+#include "tunnel/vault_client.h"
 
 enum { EXPIRE_INTERVAL_MS = 1000, VERDICTS_PER_ROUND = 64 };
 
@@ -35,16 +36,8 @@ static void get_random(void *ret_bytes, size_t len)
 
 static void mix(void *ctx, enum noise_secret secret, struct noise_mix *mixes, unsigned num)
 {
-	struct vault_mixing mixing = {.secret = secret, .num = num};
-	int r;
-
 	(void)ctx;
-	memcpy(mixing.mixes, mixes, num * sizeof(mixes[0]));
-	r = ipc_call(DOOR_FD_VAULT, &mixing, sizeof(mixing), &mixing, sizeof(mixing));
-	if (r < 0)
-		ipc_fail("vault", r);
-	memcpy(mixes, mixing.mixes, num * sizeof(mixes[0]));
-	wipe(&mixing, sizeof(mixing));
+	vault_mix(DOOR_FD_VAULT, secret, mixes, num);
 }
 
 /* --- strangers ------------------------------------------------------- */
