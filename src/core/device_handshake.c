@@ -22,7 +22,7 @@ static uint32_t index_new(struct device *d, struct peer *peer)
 	uint32_t index, value;
 
 	do {
-		d->ops.random(d->ops.ctx, &index, sizeof(index));
+		index = random32(d);
 	} while (index == 0 || map_get(&d->by_index, index, &value));
 	if (map_put(&d->by_index, index, peer->id) < 0)
 		return 0;
@@ -138,7 +138,7 @@ static uint32_t *guess_of(struct device *d, const struct endpoint *endpoint)
 	uint8_t remote[sizeof(endpoint->addr) + sizeof(endpoint->port)];
 
 	memcpy(remote, endpoint->addr, sizeof(endpoint->addr));
-	memcpy(remote + sizeof(endpoint->addr), &endpoint->port, sizeof(endpoint->port));
+	store_be16(remote + sizeof(endpoint->addr), endpoint->port);
 	return &d->guesses[siphash(d->hash_key, remote, sizeof(remote)) % NUM_GUESSES];
 }
 
@@ -263,7 +263,8 @@ static enum drop consume_response(
 	uint32_t value;
 
 	memcpy(&message, event->message, sizeof(message));
-	if (!map_get(&d->by_index, message.receiver_index, &value) || (value & INDEX_IS_KEYPAIR))
+	if (!map_get(&d->by_index, load_le32(&message.receiver_index), &value) ||
+		(value & INDEX_IS_KEYPAIR))
 		return DROP_UNKNOWN_INDEX;
 	peer = known_peer(d, value);
 	drop = noise_consume_response(&peer->handshake, &message, &d->ops.keys, peer->id);
@@ -282,7 +283,7 @@ static struct peer *cookie_asker(const struct device *d, const struct event *eve
 	uint32_t value;
 
 	memcpy(&reply, event->message, sizeof(reply));
-	return map_get(&d->by_index, reply.receiver_index, &value)
+	return map_get(&d->by_index, load_le32(&reply.receiver_index), &value)
 		       ? table_get(&d->peers, value & ~INDEX_IS_KEYPAIR)
 		       : NULL;
 }

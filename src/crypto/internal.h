@@ -12,6 +12,13 @@
 #include "crypto/aead.h"
 #include "crypto/dh.h"
 
+/* The vector kernels are x86's. */
+#if defined(__x86_64__) && !defined(ADIT_NO_VECTORS)
+#define WITH_VECTORS 1
+#else
+#define WITH_VECTORS 0
+#endif
+
 struct crypto_contexts {
 	EVP_CIPHER_CTX *seal, *open; /* ChaCha20-Poly1305, one a direction */
 	EVP_CIPHER_CTX *chacha20;

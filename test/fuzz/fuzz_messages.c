@@ -451,15 +451,16 @@ static void act_evil(struct input *input, uint64_t *counter)
 	static uint8_t plain[WIRE_MAX];
 	struct node *victim = &nodes[VICTIM];
 	const struct endpoint honest = *transport_endpoint(victim->transport, 0);
-	struct message_data header = {MESSAGE_DATA, nodes[EVIL].keypair.remote_index, 0};
+	struct message_data header = {
+		le32(MESSAGE_DATA), le32(nodes[EVIL].keypair.remote_index), le64(0)};
 	uint32_t len;
 
 	*counter += take(input);
-	header.counter = *counter;
+	header.counter = le64(*counter);
 	datagram.endpoint = take_endpoint(input);
 	len = take_bytes(input, plain, 1500);
 	memcpy(datagram.data, &header, sizeof(header));
-	aead_seal(datagram.data + sizeof(header), plain, len, NULL, 0, header.counter,
+	aead_seal(datagram.data + sizeof(header), plain, len, NULL, 0, *counter,
 		nodes[EVIL].keypair.sending_key);
 	datagram.len = len + MESSAGE_DATA_MIN;
 	node_receive(victim, &datagram, false);

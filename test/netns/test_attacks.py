@@ -55,7 +55,7 @@ _names = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def command(drills):  # noqa: F811
+def command(drills):
     return [str(drills)]
 
 

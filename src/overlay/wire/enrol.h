@@ -58,8 +58,8 @@ struct enrol_answer {
 static_assert(sizeof(struct enrol_answer) == 256, "crosses the wire");
 
 struct message_enrol {
-	uint32_t type;	/* ENROL_TYPE_REQUEST or ENROL_TYPE_RESPONSE, little endian */
-	uint32_t index; /* the sender's in a request, the receiver's in a response */
+	struct le32 type;  /* ENROL_TYPE_REQUEST or ENROL_TYPE_RESPONSE */
+	struct le32 index; /* the sender's in a request, the receiver's in a response */
 	uint8_t ephemeral[KEY_LEN];
 	uint8_t encrypted_static[KEY_LEN + AEAD_TAG_LEN]; /* response: random */
 	uint8_t encrypted_payload[256 + AEAD_TAG_LEN];

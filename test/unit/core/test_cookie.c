@@ -85,7 +85,7 @@ static void test_under_load_handshake(void **state)
 	(void)state;
 	setup_under_load();
 	node_send(a, 1);
-	memcpy(&index, a->last.data + 4, sizeof(index));
+	index = load_le32(a->last.data + 4);
 	pair_step();
 	assert_int_equal(b->sent[MESSAGE_COOKIE_REPLY], 1);
 	assert_int_equal(b->last.len, sizeof(struct message_cookie_reply));
