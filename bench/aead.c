@@ -76,7 +76,7 @@ static void run(const struct way *way, struct aead_job *jobs, unsigned num, bool
 		run_one_by_one(jobs, num, seal);
 		break;
 	case WAY_KERNEL:
-#if defined(__x86_64__)
+#if WITH_VECTORS
 		seal ? aead_kernel_seal(way->kernel, jobs, num)
 		     : aead_kernel_open(way->kernel, jobs, num);
 #endif

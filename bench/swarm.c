@@ -161,7 +161,7 @@ static void do_send_enrol(void *ctx, const struct message_enrol *message)
 
 	if (inet_pton(AF_INET, swarm.link.host, &door.sin_addr) != 1)
 		die("the link's host must be an IPv4 address");
-	if (map_put(&swarm.by_index, message->index, node->number) < 0)
+	if (map_put(&swarm.by_index, load_le32(&message->index), node->number) < 0)
 		die("map");
 	(void)sendto(swarm.sockets[node->number % SOCKETS], message, sizeof(*message), 0,
 		(struct sockaddr *)&door, sizeof(door));
@@ -464,7 +464,7 @@ static void door_ready(void *ctx, uint32_t events)
 		uint32_t number;
 
 		memcpy(endpoint.addr, &from.sin_addr, sizeof(from.sin_addr));
-		if (n >= 8 && map_get(&swarm.by_index, in.message.index, &number))
+		if (n >= 8 && map_get(&swarm.by_index, load_le32(&in.message.index), &number))
 			member_enrol_datagram(swarm.nodes[number].member, clock_boottime_ns(),
 				&endpoint, &in, (size_t)n);
 	}

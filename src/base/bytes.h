@@ -6,6 +6,7 @@
 #define ADIT_BASE_BYTES_H
 
 #include <assert.h>
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,21 +27,21 @@ static inline uint32_t load_be32(const void *p)
 {
 	uint32_t v;
 	memcpy(&v, p, sizeof(v));
-	return __builtin_bswap32(v);
+	return be32toh(v);
 }
 
 static inline uint32_t load_le32(const void *p)
 {
 	uint32_t v;
 	memcpy(&v, p, sizeof(v));
-	return v;
+	return le32toh(v);
 }
 
 static inline uint64_t load_le64(const void *p)
 {
 	uint64_t v;
 	memcpy(&v, p, sizeof(v));
-	return v;
+	return le64toh(v);
 }
 
 static inline void store_be16(void *p, uint16_t v)
@@ -52,27 +53,53 @@ static inline void store_be16(void *p, uint16_t v)
 
 static inline void store_be32(void *p, uint32_t v)
 {
-	v = __builtin_bswap32(v);
+	v = htobe32(v);
 	memcpy(p, &v, sizeof(v));
 }
 
 static inline void store_be64(void *p, uint64_t v)
 {
-	v = __builtin_bswap64(v);
+	v = htobe64(v);
 	memcpy(p, &v, sizeof(v));
 }
 
 static inline void store_le32(void *p, uint32_t v)
 {
+	v = htole32(v);
 	memcpy(p, &v, sizeof(v));
 }
 
 static inline void store_le64(void *p, uint64_t v)
 {
+	v = htole64(v);
 	memcpy(p, &v, sizeof(v));
 }
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the loads above assume little endian");
+/* Numbers in messages, which are little endian: to be read by the loads above, and of a type of
+ * their own so that none is read otherwise. */
+struct le32 {
+	uint8_t bytes[4];
+};
+
+struct le64 {
+	uint8_t bytes[8];
+};
+
+static inline struct le32 le32(uint32_t v)
+{
+	struct le32 r;
+
+	store_le32(&r, v);
+	return r;
+}
+
+static inline struct le64 le64(uint64_t v)
+{
+	struct le64 r;
+
+	store_le64(&r, v);
+	return r;
+}
 
 /* Whether two secrets of len bytes are equal, in time that depends on len alone. */
 static inline bool bytes_equal(const void *a, const void *b, size_t len)

@@ -62,10 +62,12 @@ static inline uint64_t add_chunks(uint8_t *dst, const uint8_t *src, size_t num)
 
 static inline uint64_t add(const uint8_t *src, size_t len)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, word;
 
-	for (; len >= 8; src += 8, len -= 8)
-		sum += halves(load_le64(src));
+	for (; len >= 8; src += 8, len -= 8) {
+		memcpy(&word, src, sizeof(word));
+		sum += halves(word);
+	}
 	return sum + tail_word(src, len);
 }
 

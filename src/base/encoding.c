@@ -58,10 +58,12 @@ static uint32_t hex_value(char digit, uint32_t *bad)
 /* Commit a decoded key unless something in it was bad. */
 static int key_commit(uint8_t ret_key[KEY_LEN], uint8_t key[KEY_LEN], uint32_t bad)
 {
-	if (!bad)
+	const bool good = bytes_are_zero(&bad, sizeof(bad));
+
+	if (good)
 		memcpy(ret_key, key, KEY_LEN);
 	wipe(key, KEY_LEN);
-	return bad ? -EINVAL : 0;
+	return good ? 0 : -EINVAL;
 }
 
 void key_to_base64(char ret_text[KEY_BASE64_LEN + 1], const uint8_t key[KEY_LEN])

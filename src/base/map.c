@@ -27,7 +27,7 @@ static int grow(struct map *map)
 
 	if (num_slots > UINT64_C(1) << 31)
 		return -ENOMEM;
-	larger.slots = calloc(num_slots, sizeof(*larger.slots));
+	larger.slots = calloc((size_t)num_slots, sizeof(*larger.slots));
 	if (!larger.slots)
 		return -ENOMEM;
 	for (uint64_t i = 0; i < num_slots / 2 && map->slots; i++) {

@@ -200,7 +200,9 @@ static void write_key(struct text *text, const char *name, const uint8_t key[KEY
 	char base64[KEY_BASE64_LEN + 1];
 
 	key_to_base64(base64, key);
-	text_printf(text, "%s = %s\n", name, base64);
+	text_printf(text, "%s = ", name);
+	text_append(text, base64, KEY_BASE64_LEN); /* printf would look at each digit */
+	text_append(text, "\n", 1);
 	wipe(base64, sizeof(base64));
 }
 

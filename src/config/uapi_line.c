@@ -105,6 +105,8 @@ void uapi_write_key(struct text *text, const char *name, const uint8_t key[KEY_L
 	char hex[KEY_HEX_LEN + 1];
 
 	key_to_hex(hex, key);
-	text_printf(text, "%s=%s\n", name, hex);
+	text_printf(text, "%s=", name);
+	text_append(text, hex, KEY_HEX_LEN); /* printf would look at each digit */
+	text_append(text, "\n", 1);
 	wipe(hex, sizeof(hex));
 }

@@ -362,6 +362,11 @@ uint32_t allowedips_lookup(const struct allowedips *table, uint16_t family, cons
 	return peer;
 }
 
+bool allowedips_cursor_is_valid(const struct allowedips *table, uint32_t peer_id, uint32_t cursor)
+{
+	return cursor == 0 || (cursor < table->num_used && table->nodes[cursor].peer == peer_id);
+}
+
 size_t allowedips_list(const struct allowedips *table, uint32_t peer_id, uint32_t *cursor,
 	struct prefix *ret_prefixes, size_t max)
 {

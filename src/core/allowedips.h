@@ -33,6 +33,10 @@ void allowedips_remove_peer(struct allowedips *table, uint32_t peer_id);
  * ALLOWEDIPS_NONE. */
 uint32_t allowedips_lookup(const struct allowedips *table, uint16_t family, const uint8_t *addr);
 
+/* Whether a cursor said to be of this peer's list is: 0, or a place in it. */
+MUST_CHECK bool allowedips_cursor_is_valid(
+	const struct allowedips *table, uint32_t peer_id, uint32_t cursor);
+
 /* List a peer's prefixes in the order they were given to it, from a cursor: *cursor is 0 at first
  * and is moved on; a cursor is good only while the table does not change. Fills up to max and
  * returns how many; fewer than max: that was all. */

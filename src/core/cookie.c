@@ -83,7 +83,7 @@ void cookie_create_reply(const struct cookie_checker *checker, const struct endp
 	uint8_t cookie[COOKIE_LEN];
 
 	make_cookie(checker, source, cookie);
-	ret_reply->type = MESSAGE_COOKIE_REPLY;
+	ret_reply->type = le32(MESSAGE_COOKIE_REPLY);
 	/* the sender index of both message types is their second word */
 	memcpy(&ret_reply->receiver_index, (const uint8_t *)message + 4, 4);
 	memcpy(ret_reply->nonce, nonce, XAEAD_NONCE_LEN);

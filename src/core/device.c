@@ -229,7 +229,7 @@ void device_run_timers(struct device *d, struct device_time time)
 	uint32_t id;
 
 	while ((deadline_ns = deadlines_next(d->deadlines, &id)) != 0 && deadline_ns <= time.now_ns)
-		run_peer_timers(d, table_get(&d->peers, id), time);
+		run_peer_timers(d, known_peer(d, id), time);
 }
 
 uint64_t device_next_deadline(const struct device *d)

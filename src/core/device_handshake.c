@@ -22,7 +22,7 @@ static uint32_t index_new(struct device *d, struct peer *peer)
 	uint32_t index, value;
 
 	do {
-		d->ops.random(d->ops.ctx, &index, sizeof(index));
+		index = random32(d);
 	} while (index == 0 || map_get(&d->by_index, index, &value));
 	if (map_put(&d->by_index, index, peer->id) < 0)
 		return 0;
@@ -138,7 +138,7 @@ static uint32_t *guess_of(struct device *d, const struct endpoint *endpoint)
 	uint8_t remote[sizeof(endpoint->addr) + sizeof(endpoint->port)];
 
 	memcpy(remote, endpoint->addr, sizeof(endpoint->addr));
-	memcpy(remote + sizeof(endpoint->addr), &endpoint->port, sizeof(endpoint->port));
+	store_be16(remote + sizeof(endpoint->addr), endpoint->port);
 	return &d->guesses[siphash(d->hash_key, remote, sizeof(remote)) % NUM_GUESSES];
 }
 
@@ -201,7 +201,7 @@ static struct peer *peer_by_key(const struct device *d, const uint8_t public_key
 static enum drop answer_initiation(struct device *d, struct noise_initiation *initiation,
 	const struct endpoint *from, struct device_time time)
 {
-	struct peer *peer = table_get(&d->peers, initiation->peer_id);
+	struct peer *peer = known_peer(d, initiation->peer_id);
 	enum drop drop = noise_consume_initiation(&peer->handshake, initiation, time.now_ns);
 
 	if (drop == DROP_NONE) {
@@ -263,9 +263,10 @@ static enum drop consume_response(
 	uint32_t value;
 
 	memcpy(&message, event->message, sizeof(message));
-	if (!map_get(&d->by_index, message.receiver_index, &value) || (value & INDEX_IS_KEYPAIR))
+	if (!map_get(&d->by_index, load_le32(&message.receiver_index), &value) ||
+		(value & INDEX_IS_KEYPAIR))
 		return DROP_UNKNOWN_INDEX;
-	peer = table_get(&d->peers, value);
+	peer = known_peer(d, value);
 	drop = noise_consume_response(&peer->handshake, &message, &d->ops.keys, peer->id);
 	if (drop != DROP_NONE)
 		return drop;
@@ -282,7 +283,7 @@ static struct peer *cookie_asker(const struct device *d, const struct event *eve
 	uint32_t value;
 
 	memcpy(&reply, event->message, sizeof(reply));
-	return map_get(&d->by_index, reply.receiver_index, &value)
+	return map_get(&d->by_index, load_le32(&reply.receiver_index), &value)
 		       ? table_get(&d->peers, value & ~INDEX_IS_KEYPAIR)
 		       : NULL;
 }

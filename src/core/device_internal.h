@@ -49,6 +49,16 @@ struct device {
 
 #define INDEX_IS_KEYPAIR (UINT32_C(1) << 31)
 
+/* The peer that a receiver index, a deadline or a proven initiation stands for: none of them
+ * outlives it. */
+static inline struct peer *known_peer(struct device *d, uint32_t id)
+{
+	struct peer *peer = table_get(&d->peers, id);
+
+	assert(peer);
+	return peer;
+}
+
 static inline struct peer_status *status_of(struct device *d, const struct peer *peer)
 {
 	return &d->page->peers[peer->id];
@@ -59,12 +69,18 @@ static inline void schedule(struct device *d, const struct peer *peer)
 	deadlines_set(d->deadlines, peer->id, timers_next(&peer->timers));
 }
 
+/* The same number on any machine whose random source gives the same bytes. */
+static inline uint32_t random32(struct device *d)
+{
+	uint8_t bytes[4];
+
+	d->ops.random(d->ops.ctx, bytes, sizeof(bytes));
+	return load_le32(bytes);
+}
+
 static inline uint64_t random_jitter(struct device *d)
 {
-	uint32_t r;
-
-	d->ops.random(d->ops.ctx, &r, sizeof(r));
-	return (uint64_t)r * REKEY_TIMEOUT_JITTER_MAX_NS >> 32;
+	return (uint64_t)random32(d) * REKEY_TIMEOUT_JITTER_MAX_NS >> 32;
 }
 
 static inline void handshake_complete(struct device *d, struct peer *peer, struct device_time time)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The four messages on the wire (WireGuard paper, section 5.4) and the protocol's constants
- * (section 6, and the kernel implementation where the paper is silent). All fields are little
- * endian; a message begins with its type as one 32-bit word.
+ * (section 6, and the kernel implementation where the paper is silent). All numbers are
+ * little endian; a message begins with its type as one 32-bit word.
  */
 #ifndef ADIT_CORE_MESSAGES_H
 #define ADIT_CORE_MESSAGES_H
@@ -46,8 +46,8 @@ struct message_macs {
 };
 
 struct message_initiation {
-	uint32_t type;
-	uint32_t sender_index;
+	struct le32 type;
+	struct le32 sender_index;
 	uint8_t ephemeral[KEY_LEN];
 	uint8_t encrypted_static[KEY_LEN + AEAD_TAG_LEN];
 	uint8_t encrypted_timestamp[TAI64N_LEN + AEAD_TAG_LEN];
@@ -56,9 +56,9 @@ struct message_initiation {
 static_assert(sizeof(struct message_initiation) == 148, "wire format");
 
 struct message_response {
-	uint32_t type;
-	uint32_t sender_index;
-	uint32_t receiver_index;
+	struct le32 type;
+	struct le32 sender_index;
+	struct le32 receiver_index;
 	uint8_t ephemeral[KEY_LEN];
 	uint8_t encrypted_nothing[AEAD_TAG_LEN];
 	struct message_macs macs;
@@ -66,17 +66,17 @@ struct message_response {
 static_assert(sizeof(struct message_response) == 92, "wire format");
 
 struct message_cookie_reply {
-	uint32_t type;
-	uint32_t receiver_index;
+	struct le32 type;
+	struct le32 receiver_index;
 	uint8_t nonce[XAEAD_NONCE_LEN];
 	uint8_t encrypted_cookie[COOKIE_LEN + AEAD_TAG_LEN];
 };
 static_assert(sizeof(struct message_cookie_reply) == 64, "wire format");
 
 struct message_data { /* followed by the sealed packet and its tag */
-	uint32_t type;
-	uint32_t receiver_index;
-	uint64_t counter;
+	struct le32 type;
+	struct le32 receiver_index;
+	struct le64 counter;
 };
 static_assert(sizeof(struct message_data) == 16, "wire format");
 

@@ -137,7 +137,8 @@ void noise_create_initiation(struct handshake *handshake, struct noise_prepared 
 	struct message_initiation *m = ret_message;
 	struct work w = {.symmetric = prepared->symmetric};
 
-	*m = (struct message_initiation){.type = MESSAGE_INITIATION, .sender_index = index};
+	*m = (struct message_initiation){
+		.type = le32(MESSAGE_INITIATION), .sender_index = le32(index)};
 	memcpy(m->ephemeral, prepared->ephemeral, KEY_LEN);
 	memcpy(m->encrypted_static, prepared->encrypted_static, sizeof(m->encrypted_static));
 	/* {t} */
@@ -250,7 +251,7 @@ enum drop noise_consume_initiation(
 	memcpy(handshake->remote_ephemeral, initiation->message->ephemeral, KEY_LEN);
 	memcpy(handshake->latest_timestamp, initiation->timestamp, TAI64N_LEN);
 	handshake->last_initiation_consumption_ns = now_ns;
-	handshake->remote_index = initiation->message->sender_index;
+	handshake->remote_index = load_le32(&initiation->message->sender_index);
 	handshake->has_psk = initiation->has_psk;
 	handshake->state = HANDSHAKE_CONSUMED_INITIATION;
 	return DROP_NONE;
@@ -285,9 +286,9 @@ int noise_create_response(struct handshake *handshake, const struct noise_keys *
 	struct message_response *ret_message)
 {
 	const struct noise_mix *ahead = &initiation->answer[ANSWER_RESPONSE];
-	struct message_response m = {.type = MESSAGE_RESPONSE,
-		.sender_index = index,
-		.receiver_index = handshake->remote_index};
+	struct message_response m = {.type = le32(MESSAGE_RESPONSE),
+		.sender_index = le32(index),
+		.receiver_index = le32(handshake->remote_index)};
 	struct work w = {.symmetric = handshake->symmetric};
 	int r;
 
@@ -332,7 +333,7 @@ enum drop noise_consume_response(struct handshake *handshake,
 		     &w, nothing, message->encrypted_nothing, sizeof(message->encrypted_nothing));
 	if (ok) {
 		handshake->symmetric = w.symmetric;
-		handshake->remote_index = message->sender_index;
+		handshake->remote_index = load_le32(&message->sender_index);
 		handshake->state = HANDSHAKE_CONSUMED_RESPONSE;
 	}
 	wipe(&w, sizeof(w));

@@ -58,13 +58,14 @@ static struct keypair *find_keypair(
 	struct transport *t, const struct packet *datagram, struct transport_peer **ret_peer)
 {
 	struct message_data header;
-	uint32_t id;
+	uint32_t index, id;
 
 	memcpy(&header, datagram->data, sizeof(header));
-	if (!map_get(&t->by_local_index, header.receiver_index, &id))
+	index = load_le32(&header.receiver_index);
+	if (!map_get(&t->by_local_index, index, &id))
 		return NULL;
 	*ret_peer = table_get(&t->peers, id);
-	return keypairs_find(&(*ret_peer)->keypairs, header.receiver_index);
+	return keypairs_find(&(*ret_peer)->keypairs, index);
 }
 
 /* What is to be decrypted of a data message. */

@@ -123,7 +123,7 @@ static void queue_data(struct transport_worker *w, struct transport_peer *peer, 
 	struct keypair *keypair = peer->keypairs.current;
 	struct out_run *run = find_run(w, peer, keypair, &peer->endpoint);
 	uint32_t padded = len + padding_len(len, w->transport->mtu);
-	struct message_data header = {MESSAGE_DATA, keypair->remote_index, 0};
+	struct message_data header = {le32(MESSAGE_DATA), le32(keypair->remote_index), le64(0)};
 	struct packet packet = {.data = data - sizeof(header),
 		.len = padded + MESSAGE_DATA_MIN,
 		.tos = tos,
@@ -212,8 +212,8 @@ static bool is_own_datagram(
 	if (!inner_udp(packet->data, inner, sizeof(header), &port, &payload))
 		return false;
 	memcpy(&header, payload, sizeof(header));
-	if (header.type != MESSAGE_DATA ||
-		!map_get(&t->by_remote_index, header.receiver_index, &id))
+	if (load_le32(&header.type) != MESSAGE_DATA ||
+		!map_get(&t->by_remote_index, load_le32(&header.receiver_index), &id))
 		return false;
 	peer = table_get(&t->peers, id);
 	return peer && peer->endpoint.family == inner->family && peer->endpoint.port == port &&

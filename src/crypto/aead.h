@@ -15,7 +15,7 @@
 enum { AEAD_TAG_LEN = 16, XAEAD_NONCE_LEN = 24 };
 
 /* Fetch every algorithm from libcrypto, once per process (and before its sandbox closes).
- * Returns 0, or -ENOTSUP when libcrypto lacks one. */
+ * Returns 0, -ENOMEM, or -ENOTSUP when libcrypto lacks one. */
 MUST_CHECK int crypto_init(void);
 
 /* Seal len bytes from src to dst, and write the tag behind them: dst takes len + AEAD_TAG_LEN

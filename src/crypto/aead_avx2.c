@@ -5,7 +5,7 @@
  */
 #include "crypto/aead_vector.h"
 
-#if defined(__x86_64__)
+#if WITH_VECTORS
 
 #include <immintrin.h>
 

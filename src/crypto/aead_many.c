@@ -5,7 +5,7 @@
  */
 #include "crypto/aead_vector.h"
 
-#if defined(__x86_64__)
+#if WITH_VECTORS
 
 const struct aead_kernel *const aead_kernels[] = {&aead_avx512, &aead_avx2, NULL};
 

@@ -83,7 +83,7 @@ bool dh(uint8_t ret_shared[KEY_LEN], const uint8_t private_key[KEY_LEN],
 
 static bool use_vectors(void)
 {
-#if defined(__x86_64__)
+#if WITH_VECTORS
 	return dh_ifma_is_available();
 #else
 	return false;

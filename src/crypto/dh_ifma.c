@@ -10,7 +10,7 @@
 #include "crypto/dh.h"
 #include "crypto/internal.h"
 
-#if defined(__x86_64__)
+#if WITH_VECTORS
 
 #include <immintrin.h>
 

@@ -5,11 +5,15 @@
 #include "crypto/internal.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "crypto/aead.h"
 #include "crypto/dh.h"
 #include "crypto/hash.h"
@@ -25,10 +29,20 @@ static struct {
 static _Thread_local struct crypto_contexts contexts;
 static pthread_key_t contexts_key; /* is there for its destructor */
 
+/* libcrypto itself may not say so: what is out of memory has no room for its errors either. */
+static bool is_out_of_memory(void)
+{
+	return errno == ENOMEM || ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE;
+}
+
 void crypto_check(int result)
 {
-	if (result != 1)
+	if (result == 1)
+		return;
+	if (!is_out_of_memory())
 		abort();
+	log_error("libcrypto: %s", strerror(ENOMEM));
+	_exit(1);
 }
 
 static EVP_CIPHER_CTX *cipher_context(const EVP_CIPHER *cipher, int is_seal)
@@ -86,11 +100,14 @@ __attribute__((noinline)) void crypto_wipe_stack(void)
 	wipe(below, sizeof(below));
 }
 
-int crypto_init(void)
+static int init(void)
 {
 	/* No configuration: what another program's openssl.cnf says is nothing to us, and no
 	 * file can be read once the sandbox is closed. */
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return -ENOTSUP;
+	/* without memory for it a fetch would crash */
+	if (!OSSL_LIB_CTX_get0_global_default())
 		return -ENOTSUP;
 	if (algorithms.x25519)
 		return 0;
@@ -104,4 +121,13 @@ int crypto_init(void)
 		!algorithms.x25519)
 		return -ENOTSUP;
 	return exercise() ? 0 : -ENOTSUP;
+}
+
+int crypto_init(void)
+{
+	int r;
+
+	errno = 0;
+	r = init();
+	return r < 0 && is_out_of_memory() ? -ENOMEM : r;
 }

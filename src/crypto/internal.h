@@ -12,6 +12,13 @@
 #include "crypto/aead.h"
 #include "crypto/dh.h"
 
+/* The vector kernels are x86's. */
+#if defined(__x86_64__) && !defined(ADIT_NO_VECTORS)
+#define WITH_VECTORS 1
+#else
+#define WITH_VECTORS 0
+#endif
+
 struct crypto_contexts {
 	EVP_CIPHER_CTX *seal, *open; /* ChaCha20-Poly1305, one a direction */
 	EVP_CIPHER_CTX *chacha20;
@@ -22,8 +29,9 @@ extern const uint8_t crypto_zeros[KEY_LEN];
 /* The contexts of this thread. */
 const struct crypto_contexts *crypto_contexts(void);
 
-/* Abort unless a call to libcrypto returned success where only a lack of memory or a mistake of
- * ours makes it fail: to go on would mean to send what is not encrypted. */
+/* End this process unless a call to libcrypto returned success where only a lack of memory (then it
+ * says so) or a mistake of ours (then it aborts) makes it fail: to go on would mean to send what
+ * is not encrypted. */
 void crypto_check(int result);
 
 /* The vector kernel of dh_many, for up to DH_LANES jobs, whose ok it leaves alone. */

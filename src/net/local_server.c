@@ -35,12 +35,18 @@ struct client {
 
 struct local_server {
 	int listen_fd, inotify_fd; /* owned */
+	int spare_fd;		   /* owned; given up for a client that is to be turned away */
 	struct sockaddr_un addr;
 	const char *name; /* the last part of addr */
 	uint64_t num_served;
 	struct client *answered; /* now; NULL: none */
 	struct client clients[LOCAL_SERVER_MAX_CLIENTS];
 };
+
+static int new_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
 
 /* Whether a process answers on this address. */
 static bool is_served(const struct sockaddr_un *addr)
@@ -66,7 +72,7 @@ static int listen_on(const char *dir, const struct sockaddr_un *addr)
 	if (is_served(addr))
 		return -EADDRINUSE;
 	unlink(addr->sun_path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = new_socket();
 	if (fd < 0)
 		return -errno;
 	mask = umask(0077);
@@ -118,6 +124,7 @@ int local_server_new(
 	if (server->inotify_fd < 0 ||
 		inotify_add_watch(server->inotify_fd, dir, IN_DELETE | IN_MOVED_FROM) < 0)
 		log_debug("cannot watch %s: %m", dir);
+	server->spare_fd = new_socket();
 	*ret_server = server;
 	return 0;
 }
@@ -141,6 +148,8 @@ void local_server_free(struct local_server *server)
 	unlink(server->addr.sun_path);
 	close(server->listen_fd);
 	close(server->inotify_fd);
+	if (server->spare_fd >= 0)
+		close(server->spare_fd);
 	free(server);
 }
 
@@ -210,22 +219,55 @@ static void client_dispatch(struct local_server *server, struct client *client,
 		client_close(client);
 }
 
-/* A free place, or that of the client that has been silent for longest, which a subscriber may be:
- * connections that somebody forgot to close must not keep an administrator out. */
-static struct client *place_for_client(struct local_server *server)
+/* The client that has been silent for longest, which a subscriber may be; NULL: there is none. */
+static struct client *longest_silent(struct local_server *server)
 {
 	struct client *silent = NULL;
 
 	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
 		struct client *client = &server->clients[i];
 
-		if (client->fd < 0)
-			return client;
-		if (!client->is_subscriber && (!silent || client->served < silent->served))
+		if (client->fd >= 0 && !client->is_subscriber &&
+			(!silent || client->served < silent->served))
 			silent = client;
 	}
+	return silent;
+}
+
+/* A free place, or one that is now: connections that somebody forgot to close must not keep an
+ * administrator out. */
+static struct client *place_for_client(struct local_server *server)
+{
+	struct client *silent;
+
+	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
+		if (server->clients[i].fd < 0)
+			return &server->clients[i];
+	}
+	silent = longest_silent(server);
+	assert(silent); /* no more than one is a subscriber */
 	client_close(silent);
 	return silent;
+}
+
+/* There is no descriptor for a client that waits: another has to go, or else itself. Were it left
+ * waiting, poll would not wait. */
+static void make_room(struct local_server *server)
+{
+	struct client *silent = longest_silent(server);
+	int fd;
+
+	if (silent) {
+		client_close(silent);
+		return;
+	}
+	log_error("a client is turned away: %m");
+	if (server->spare_fd >= 0)
+		close(server->spare_fd);
+	fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		close(fd);
+	server->spare_fd = new_socket();
 }
 
 static void accept_client(struct local_server *server)
@@ -235,6 +277,8 @@ static void accept_client(struct local_server *server)
 	if (fd >= 0)
 		*place_for_client(server) =
 			(struct client){.fd = fd, .served = ++server->num_served};
+	else if (errno == EMFILE || errno == ENFILE)
+		make_room(server);
 }
 
 /* Whether the file of our own name was removed. */
@@ -311,10 +355,14 @@ void local_server_push(struct local_server *server, const char *data, size_t len
 unsigned local_server_pollfds(const struct local_server *server, struct pollfd *ret_fds)
 {
 	unsigned num = 0;
+	int end = LOCAL_SERVER_MAX_CLIENTS;
 
+	/* no more than needed: poll takes only as many as the process may have open */
+	while (end > 0 && server->clients[end - 1].fd < 0)
+		end--;
 	ret_fds[num++] = (struct pollfd){.fd = server->listen_fd, .events = POLLIN};
 	ret_fds[num++] = (struct pollfd){.fd = server->inotify_fd, .events = POLLIN};
-	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++) {
+	for (int i = 0; i < end; i++) {
 		const struct client *client = &server->clients[i];
 
 		/* a client that does not read its replies is not read either */

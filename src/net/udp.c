@@ -168,6 +168,19 @@ void udp_close(struct udp_pair *pair)
 	pair->fd4 = pair->fd6 = -1;
 }
 
+static bool is_option(int fd, int name, int value)
+{
+	int got = -1;
+	socklen_t len = sizeof(got);
+
+	return getsockopt(fd, SOL_SOCKET, name, &got, &len) == 0 && got == value;
+}
+
+bool udp_is_socket(int fd, uint16_t family)
+{
+	return is_option(fd, SO_DOMAIN, family) && is_option(fd, SO_PROTOCOL, IPPROTO_UDP);
+}
+
 int udp_set_mark(const struct udp_pair *pair, uint32_t fwmark)
 {
 	int r = 0;

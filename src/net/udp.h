@@ -32,6 +32,9 @@ MUST_CHECK int udp_open_more(
 /* Close what is open; both become -1. */
 void udp_close(struct udp_pair *pair);
 
+/* Whether a descriptor that somebody handed over is a UDP socket of this family. */
+MUST_CHECK bool udp_is_socket(int fd, uint16_t family);
+
 /* Set SO_MARK on both (0 clears). Returns 0 or a negative errno. */
 MUST_CHECK int udp_set_mark(const struct udp_pair *pair, uint32_t fwmark);
 

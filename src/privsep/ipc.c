@@ -5,6 +5,7 @@
 #include "privsep/ipc.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -76,6 +77,11 @@ int ipc_try_send(int fd, const void *message, size_t len)
 	return send_message(fd, message, len, NULL, 0, MSG_DONTWAIT);
 }
 
+int ipc_try_send_fds(int fd, const void *message, size_t len, const int *fds, size_t num_fds)
+{
+	return send_message(fd, message, len, fds, num_fds, MSG_DONTWAIT);
+}
+
 /* Take out the descriptors there are, at most 2; fds stays as it is beyond them. */
 static void take_fds(struct msghdr *msg, int fds[2])
 {
@@ -115,6 +121,9 @@ static int receive_message(int fd, void *message, size_t len, int ret_fds[2], in
 			if (fds[i] >= 0)
 				close(fds[i]);
 		}
+		/* descriptors are missing, and it was not for want of room in control */
+		if (ret_fds && (msg.msg_flags & MSG_CTRUNC) && fds[1] < 0)
+			return -EMFILE;
 		return n == 0 ? -EPIPE : -EPROTO;
 	}
 	if (ret_fds)
@@ -141,9 +150,13 @@ int ipc_try_receive(int fd, void *message, size_t len, int ret_fds[2])
 
 void ipc_fail(const char *neighbour, int error)
 {
+	char what[64];
+
 	if (error == -EPIPE)
 		_exit(0);
-	role_fail(neighbour, error);
+	snprintf(what, sizeof(what), "%s%s", error == -EPROTO ? "malformed message from the " : "",
+		neighbour);
+	role_fail(what, error);
 }
 
 bool ipc_next(int fd, void *message, size_t len, int ret_fds[2], const char *neighbour)

@@ -28,13 +28,16 @@ MUST_CHECK int ipc_send_fds(
 
 /* Send without waiting: -EAGAIN when the receiver is slow. */
 MUST_CHECK int ipc_try_send(int fd, const void *message, size_t len);
+MUST_CHECK int ipc_try_send_fds(
+	int fd, const void *message, size_t len, const int *fds, size_t num_fds);
 
 /* Receive one message of exactly len bytes, waiting for it. Returns 0; -EPIPE at the end of the
  * stream, -EPROTO for a message of another size, or a negative errno. */
 MUST_CHECK int ipc_receive(int fd, void *message, size_t len);
 
 /* The same without waiting (-EAGAIN), and with descriptors: at most 2, owned by the caller,
- * CLOEXEC, the rest of ret_fds -1. ret_fds may be NULL: none are accepted. */
+ * CLOEXEC, the rest of ret_fds -1; -EMFILE when this process may not have so many. ret_fds may be
+ * NULL: none are accepted. */
 MUST_CHECK int ipc_try_receive(int fd, void *message, size_t len, int ret_fds[2]);
 
 /* A request and its answer as one call. */
@@ -49,7 +52,14 @@ MUST_CHECK bool ipc_next(int fd, void *message, size_t len, int ret_fds[2], cons
 /* The same for sending, waiting while the neighbour is slow. */
 void ipc_tell(int fd, const void *message, size_t len, const char *neighbour);
 
-/* Say that a neighbour is gone or misbehaves, and end this process. */
+/* Whether this can be what a neighbour says of its success: 0 or a negative errno. */
+MUST_CHECK static inline bool ipc_error_is_valid(int32_t error)
+{
+	return error <= 0 && error >= -4095; /* the kernel's MAX_ERRNO */
+}
+
+/* Say that a neighbour is gone or misbehaves (-EPROTO: by a malformed message), and end this
+ * process. */
 noreturn void ipc_fail(const char *neighbour, int error);
 
 #endif

@@ -28,6 +28,8 @@ static const char *const variables[] = {
 	"UBSAN_OPTIONS",
 #ifdef ADIT_DRILLS
 	DRILL_ENV,
+	"ADIT_DRILL_ALLOC",
+	"ADIT_DRILL_CLOCK",
 #endif
 };
 
@@ -97,18 +99,28 @@ static void keep_environment(const struct role *role, char *ret_environment[MAX_
 	ret_environment[num] = NULL;
 }
 
+/* A copy beyond all numbers that have a meaning, CLOEXEC. */
+static int duplicate(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, ROLE_FIRST_FD + ROLE_MAX_FDS);
+
+	if (copy < 0 && errno == EINVAL)
+		errno = EMFILE; /* the limit is below that */
+	return copy;
+}
+
 /* In the child: nothing but fds[] at 3… and stderr stays open. */
 static int place_fds(const int *fds, unsigned num_fds)
 {
 	int high[ROLE_MAX_FDS];
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	null = null < 0 ? -1 : fcntl(null, F_DUPFD_CLOEXEC, ROLE_FIRST_FD + ROLE_MAX_FDS);
+	null = null < 0 ? -1 : duplicate(null);
 	if (null < 0 || num_fds > ROLE_MAX_FDS)
 		return -1;
 	/* out of the way first, so that no target overwrites a source */
 	for (unsigned i = 0; i < num_fds; i++) {
-		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, ROLE_FIRST_FD + ROLE_MAX_FDS);
+		high[i] = duplicate(fds[i]);
 		if (high[i] < 0)
 			return -1;
 	}

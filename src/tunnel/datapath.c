@@ -81,10 +81,30 @@ static int run_timers(void)
 	const uint64_t now_ns = clock_boottime_ns();
 	uint64_t next_ns = transport_run_timers(dp.transport, now_ns);
 
-	return next_ns ? (int)((next_ns - now_ns) / MSEC_NS) + 1 : -1;
+	return next_ns ? clock_poll_ms(next_ns - now_ns) : -1;
 }
 
 /* --- the engine ------------------------------------------------------ */
+
+/* Of any other datagram the engine has no need: it speaks to peers, and is not to speak to others
+ * through us. */
+static bool handshake_is_valid(const struct control *control)
+{
+	const struct control_handshake *handshake = &control->handshake;
+	const uint32_t type = load_le32(handshake->message);
+	const bool is_cookie_reply = type == MESSAGE_COOKIE_REPLY;
+
+	return handshake->len != 0 && handshake->len == message_handshake_len(type) &&
+	       is_cookie_reply == (control->type == CONTROL_SEND_COOKIE_REPLY) &&
+	       is_cookie_reply == (handshake->endpoint.family != 0) &&
+	       endpoint_is_valid(&handshake->endpoint) && handshake->forget_source <= 1;
+}
+
+static bool keypair_is_valid(const struct control_keypair *keypair)
+{
+	return keypair->endpoint.family != 0 && endpoint_is_valid(&keypair->endpoint) &&
+	       keypair->local_index != 0 && keypair->is_initiator <= 1;
+}
 
 static bool control_is_valid(const struct control *control)
 {
@@ -93,14 +113,10 @@ static bool control_is_valid(const struct control *control)
 		return false;
 	switch ((enum control_type)control->type) {
 	case CONTROL_SEND_HANDSHAKE:
-		return control->handshake.len <= sizeof(control->handshake.message) &&
-		       endpoint_is_valid(&control->handshake.endpoint);
 	case CONTROL_SEND_COOKIE_REPLY:
-		return control->handshake.len == sizeof(struct message_cookie_reply) &&
-		       control->handshake.endpoint.family != 0 &&
-		       endpoint_is_valid(&control->handshake.endpoint);
+		return handshake_is_valid(control);
 	case CONTROL_INSTALL_KEYPAIR:
-		return endpoint_is_valid(&control->keypair.endpoint);
+		return keypair_is_valid(&control->keypair);
 	default:
 		return true;
 	}
@@ -112,7 +128,7 @@ static void serve_engine(void)
 
 	while (ipc_next(DATAPATH_FD_ENGINE, &control, sizeof(control), NULL, "engine")) {
 		if (!control_is_valid(&control))
-			role_fail("bad control", -EPROTO);
+			ipc_fail("engine", -EPROTO);
 		transport_handle_control(dp.transport, &control, clock_boottime_ns());
 		if (control.type == CONTROL_INSTALL_KEYPAIR) {
 			memory_keep();
@@ -128,12 +144,9 @@ static void serve_engine(void)
  */
 static int set_sockets(const struct request *request, int fds[2])
 {
-	int wanted = (request->sockets.has_ipv4 != 0) + (request->sockets.has_ipv6 != 0);
 	struct udp_pair sockets = {.fd4 = -1, .fd6 = -1};
 	int next = 0;
 
-	if ((fds[0] >= 0) + (fds[1] >= 0) != wanted)
-		return -EPROTO;
 	if (request->sockets.has_ipv4)
 		sockets.fd4 = fds[next++];
 	if (request->sockets.has_ipv6)
@@ -150,6 +163,9 @@ static int report_peer(const struct request *request)
 
 	if (!endpoint)
 		return -ENOENT;
+	if (!allowedips_cursor_is_valid(
+		    transport_allowedips(dp.transport), request->peer_id, request->cursor))
+		return -EPROTO;
 	report.endpoint = *endpoint;
 	report.num_prefixes = (uint32_t)allowedips_list(transport_allowedips(dp.transport),
 		request->peer_id, &report.cursor, report.prefixes, REPORT_PREFIXES);
@@ -221,6 +237,17 @@ static int handle_request(const struct request *request)
 	return -EPROTO;
 }
 
+/* As many descriptors as it says, each a UDP socket of its family. */
+static bool sockets_are_valid(const struct request *request, const int fds[2])
+{
+	const uint32_t has_ipv4 = request->sockets.has_ipv4, has_ipv6 = request->sockets.has_ipv6;
+	const int num = (fds[0] >= 0) + (fds[1] >= 0);
+
+	return has_ipv4 <= 1 && has_ipv6 <= 1 && num == (int)(has_ipv4 + has_ipv6) &&
+	       (!has_ipv4 || udp_is_socket(fds[0], AF_INET)) &&
+	       (!has_ipv6 || udp_is_socket(fds[has_ipv4], AF_INET6));
+}
+
 static bool request_is_valid(const struct request *request, const int fds[2])
 {
 	if (request->peer_id >= MAX_PEERS || (fds[0] >= 0 && request->type != REQUEST_SET_SOCKETS))
@@ -230,7 +257,12 @@ static bool request_is_valid(const struct request *request, const int fds[2])
 	case REQUEST_REMOVE_ALLOWED_IP:
 		return prefix_is_valid(&request->prefix);
 	case REQUEST_SET_ENDPOINT:
+	case REQUEST_FORGET_SOURCE:
 		return endpoint_is_valid(&request->endpoint);
+	case REQUEST_SET_LINK:
+		return request_link_is_valid(request);
+	case REQUEST_SET_SOCKETS:
+		return sockets_are_valid(request, fds);
 	case REQUEST_WATCH:
 		return request->watch <= 1;
 	case REQUEST_REFUSE:
@@ -262,7 +294,7 @@ static void serve_monitor(void)
 			transport_unlock(dp.transport);
 		}
 		if (r < 0)
-			role_fail("request", r);
+			role_fail("request of the monitor", r);
 	}
 }
 

@@ -18,6 +18,7 @@
 #include "tunnel/ipc.h"
 #include "tunnel/roles.h"
 #include "tunnel/status_map.h"
+#include "tunnel/vault_client.h"
 
 enum {
 	QUEUE_MAX = 4096,
@@ -54,16 +55,8 @@ static struct engine engine; /* one a process; large, so not on the stack */
 
 static void mix(void *ctx, enum noise_secret secret, struct noise_mix *mixes, unsigned num)
 {
-	struct vault_mixing mixing = {.secret = secret, .num = num};
-	int r;
-
 	(void)ctx;
-	memcpy(mixing.mixes, mixes, num * sizeof(mixes[0]));
-	r = ipc_call(ENGINE_FD_VAULT, &mixing, sizeof(mixing), &mixing, sizeof(mixing));
-	if (r < 0)
-		ipc_fail("vault", r);
-	memcpy(mixes, mixing.mixes, num * sizeof(mixes[0]));
-	wipe(&mixing, sizeof(mixing));
+	vault_mix(ENGINE_FD_VAULT, secret, mixes, num);
 }
 
 /* --- the datapath ---------------------------------------------------- */
@@ -89,15 +82,16 @@ static bool event_is_valid(const struct event *event)
 	if (event->type < EVENT_HANDSHAKE_MESSAGE || event->type > EVENT_KEYPAIR_GONE ||
 		event->peer_id >= MAX_PEERS || !endpoint_is_valid(&event->endpoint))
 		return false;
-	return event->type != EVENT_HANDSHAKE_MESSAGE ||
-	       (event->endpoint.family != 0 && event->len != 0 &&
-		       event->len == message_handshake_len(load_le32(event->message)));
+	if (event->type != EVENT_HANDSHAKE_MESSAGE)
+		return event->len == 0;
+	return event->endpoint.family != 0 && event->len != 0 &&
+	       event->len == message_handshake_len(load_le32(event->message));
 }
 
 static void take_event(const struct event *event, uint64_t now_ns)
 {
 	if (!event_is_valid(event))
-		role_fail("bad event", -EPROTO);
+		ipc_fail("datapath", -EPROTO);
 	if (event->type != EVENT_HANDSHAKE_MESSAGE) {
 		keep_notice(event);
 	} else if (!device_expects(engine.device, event)) {
@@ -257,15 +251,24 @@ static int handle_request(const struct request *request)
 	}
 }
 
+static bool request_is_valid(const struct request *request)
+{
+	if (request->peer_id >= MAX_PEERS)
+		return false;
+	if (request->type == REQUEST_SET_LINK)
+		return request_link_is_valid(request);
+	return request->type != REQUEST_SET_KEEPALIVE || request->keepalive_s <= UINT16_MAX;
+}
+
 static void serve_monitor(void)
 {
 	struct request request;
 
 	while (ipc_next(ENGINE_FD_MONITOR, &request, sizeof(request), NULL, "monitor")) {
-		int r = request.peer_id < MAX_PEERS ? handle_request(&request) : -EPROTO;
+		int r = request_is_valid(&request) ? handle_request(&request) : -EPROTO;
 
 		if (r < 0)
-			role_fail("request", r);
+			role_fail("request of the monitor", r);
 		flush_controls();
 	}
 }
@@ -276,7 +279,7 @@ static uint64_t time_asleep_ns(void)
 {
 	uint64_t monotonic_ns = clock_ns(CLOCK_MONOTONIC);
 
-	return clock_boottime_ns() - monotonic_ns;
+	return clock_ns(CLOCK_BOOTTIME) - monotonic_ns;
 }
 
 /* The kernel cancels this timer when the wall clock jumps, and when the machine wakes up. */
@@ -299,8 +302,7 @@ static void arm_timer(void)
 {
 	static uint64_t armed_ns;
 	uint64_t deadline_ns = device_next_deadline(engine.device);
-	struct itimerspec at = {
-		.it_value = {(time_t)(deadline_ns / SECOND_NS), (long)(deadline_ns % SECOND_NS)}};
+	struct itimerspec at = {.it_value = clock_kernel_time(deadline_ns)};
 
 	if (deadline_ns == armed_ns)
 		return;

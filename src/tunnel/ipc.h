@@ -4,6 +4,7 @@
  * SOCK_SEQPACKET socketpair. Engine and datapath exchange struct control and struct event
  * (core/exchange.h); what monitor and vault say is here. A message of the wrong size or type, or
  * with a field out of range, means that the neighbour is compromised or broken: the receiver ends.
+ * A peer in range that is not there is neither: what is said of one may come after its removal.
  *
  *   monitor -> vault     struct vault_request, each answered by a struct vault_reply
  *   engine  -> vault     struct vault_mixing, each answered by another
@@ -15,6 +16,7 @@
 #ifndef ADIT_TUNNEL_IPC_H
 #define ADIT_TUNNEL_IPC_H
 
+#include "base/packet.h"
 #include "core/exchange.h"
 #include "core/noise.h"
 #include "privsep/ipc.h"
@@ -47,7 +49,7 @@ static_assert(sizeof(struct vault_reply) == 36, "crosses processes");
 /* The same secret, mixed into num chaining keys; the answer is the same with the results in it. */
 struct vault_mixing {
 	uint32_t secret; /* enum noise_secret */
-	uint32_t num;	 /* up to NOISE_MIXES_MAX */
+	uint32_t num;	 /* 1 to NOISE_MIXES_MAX */
 	struct noise_mix mixes[NOISE_MIXES_MAX];
 };
 static_assert(sizeof(struct vault_mixing) == 1384, "crosses processes");
@@ -80,12 +82,11 @@ struct request {
 		struct endpoint endpoint;
 		struct prefix prefix;
 		struct {
-			uint32_t up;
+			uint32_t up; /* 0 or 1 */
 			uint32_t mtu;
 		} link;
 		struct {
-			uint32_t has_ipv4;
-			uint32_t has_ipv6;
+			uint32_t has_ipv4, has_ipv6; /* 0 or 1 */
 			uint32_t
 				lane; /* tunnel/worker.h; the first one first: it ends all before */
 		} sockets;
@@ -95,6 +96,11 @@ struct request {
 	};
 };
 static_assert(sizeof(struct request) == 52, "crosses processes");
+
+MUST_CHECK static inline bool request_link_is_valid(const struct request *request)
+{
+	return request->link.up <= 1 && request->link.mtu <= PACKET_MAX;
+}
 
 struct ack {
 	uint32_t type; /* REQUEST_SYNC; ACK_READY after start */

@@ -33,6 +33,7 @@ enum {
 	END_TIMEOUT_MS = 1000,
 	ANSWER_TIMEOUT_S = 10,
 	MAX_WANTED = 64, /* addresses that are passed on in one turn */
+	NUM_POLLFDS = 6, /* besides those of the local server */
 };
 
 /* Routes may change in bursts: look at sticky sources this long after the first change. */
@@ -149,7 +150,12 @@ static __attribute__((__noreturn__)) void end_on(const char *what, int error)
 
 	if (error == -EPIPE && poll(&fd, 1, END_TIMEOUT_MS) > 0)
 		handle_signals();
-	log_error("%s: %s: the tunnel ends", what, strerror(-error));
+	if (error == -EPROTO)
+		log_error("malformed message from %s: the tunnel ends", what);
+	else if (error == -EAGAIN)
+		log_error("%s does not answer: the tunnel ends", what);
+	else
+		log_error("%s: %s: the tunnel ends", what, strerror(-error));
 	end(1);
 }
 
@@ -346,7 +352,7 @@ static int check_sources(void)
 
 void monitor_main(const char *ifname)
 {
-	struct pollfd fds[3 + LOCAL_SERVER_MAX_POLLFDS];
+	struct pollfd fds[NUM_POLLFDS + LOCAL_SERVER_MAX_POLLFDS];
 	struct uapi uapi;
 
 	start(ifname);
@@ -362,23 +368,29 @@ void monitor_main(const char *ifname)
 		fds[0] = (struct pollfd){.fd = monitor.signal_fd, .events = POLLIN};
 		fds[1] = (struct pollfd){.fd = link_monitor_fd(monitor.link), .events = POLLIN};
 		fds[2] = (struct pollfd){.fd = monitor.neighbours.wanted, .events = POLLIN};
-		num = local_server_pollfds(monitor.server, fds + 3);
+		fds[3] = (struct pollfd){.fd = monitor.neighbours.vault, .events = POLLIN};
+		fds[4] = (struct pollfd){.fd = monitor.neighbours.engine, .events = POLLIN};
+		fds[5] = (struct pollfd){.fd = monitor.neighbours.datapath, .events = POLLIN};
+		num = local_server_pollfds(monitor.server, fds + NUM_POLLFDS);
 		if (!local_server_has_subscriber(monitor.server))
 			settings_watch(monitor.settings, false);
 		if (!local_server_is_busy(monitor.server))
 			memory_rest();
-		n = poll(fds, 3 + num, check_sources());
+		n = poll(fds, NUM_POLLFDS + num, check_sources());
 		if (n < 0 && errno != EINTR)
 			end_on("poll", -errno);
 		if (n <= 0)
 			continue;
 		if (fds[0].revents)
 			handle_signals();
+		if (fds[3].revents || fds[4].revents || fds[5].revents)
+			neighbours_refuse_unasked(&monitor.neighbours);
 		if (fds[1].revents)
 			follow_link();
 		if (fds[2].revents)
 			pass_wanted();
-		if (!local_server_dispatch(monitor.server, uapi_answer, &uapi, fds + 3, num)) {
+		if (!local_server_dispatch(
+			    monitor.server, uapi_answer, &uapi, fds + NUM_POLLFDS, num)) {
 			log_error("the UAPI socket was removed: the tunnel ends");
 			end(0);
 		}

@@ -38,6 +38,19 @@ void neighbours_sync(struct neighbours *n, int fd)
 		n->fail(name_of(n, fd), -EPROTO);
 }
 
+void neighbours_refuse_unasked(struct neighbours *n)
+{
+	const int fds[] = {n->vault, n->engine, n->datapath};
+	uint8_t byte;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		int r = ipc_try_receive(fds[i], &byte, sizeof(byte), NULL);
+
+		if (r != -EAGAIN)
+			n->fail(name_of(n, fds[i]), r == 0 ? -EPROTO : r);
+	}
+}
+
 static void send_to_vault(
 	struct neighbours *n, enum vault_request_type type, uint32_t peer_id, const uint8_t *a)
 {
@@ -58,7 +71,7 @@ static void receive_from_vault(struct neighbours *n, uint8_t *ret_a)
 
 	receive(n, n->vault, &reply, sizeof(reply));
 	if (reply.error)
-		n->fail("the vault", reply.error);
+		n->fail("the vault", ipc_error_is_valid(reply.error) ? reply.error : -EPROTO);
 	if (ret_a)
 		memcpy(ret_a, reply.a, KEY_LEN);
 	wipe(&reply, sizeof(reply));

@@ -49,6 +49,10 @@ void neighbours_ask_vault(struct neighbours *neighbours, enum vault_request_type
 void neighbours_tell_vault(struct neighbours *neighbours, enum vault_request_type type,
 	uint32_t peer_id, const uint8_t *a);
 
+/* None of the three speaks unless asked: what they say when nothing is under way would be taken for
+ * the answer to the next question. Ends the tunnel if one did, or is gone. */
+void neighbours_refuse_unasked(struct neighbours *neighbours);
+
 /* The next address that packets want, as the datapath says on a socket of its own, without waiting.
  * Returns false when there is none. */
 MUST_CHECK bool neighbours_next_wanted(struct neighbours *neighbours, struct prefix *ret_address);

@@ -4,6 +4,7 @@
  */
 #include "tunnel/roles.h"
 
+#include <errno.h>
 #include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
@@ -38,12 +39,13 @@ static const struct sandbox_exception monitor_exceptions[] = {{SCMP_SYS(socket),
 static const int engine_calls[] = {SCMP_SYS(timerfd_settime)};
 
 /* getrusage tells a worker whether it has its core to itself; the ioctl opens a TUN queue to
- * packets.
+ * packets, and getsockopt tells whether what the monitor hands over is a UDP socket.
  */
 static const int datapath_calls[] = {SCMP_SYS(writev), SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg),
 	SCMP_SYS(close), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(getrusage),
 	SCMP_SYS(sched_yield)};
-static const struct sandbox_exception datapath_exceptions[] = {{SCMP_SYS(ioctl), 1, TUNSETQUEUE}};
+static const struct sandbox_exception datapath_exceptions[] = {{SCMP_SYS(ioctl), 1, TUNSETQUEUE},
+	{SCMP_SYS(getsockopt), 2, SO_DOMAIN}, {SCMP_SYS(getsockopt), 2, SO_PROTOCOL}};
 
 /* How far descriptors go. The monitor has two pairs of sockets for a lane while they change,
  * its clients and itself; the datapath a pair, a queue and what a worker waits with for a lane, and
@@ -95,7 +97,7 @@ void roles_init_crypto(void)
 	int r = crypto_init();
 
 	if (r < 0)
-		role_fail("libcrypto lacks an algorithm", r);
+		role_fail(r == -ENOMEM ? "libcrypto" : "libcrypto lacks an algorithm", r);
 }
 
 void roles_enter_sandbox(enum tunnel_role role)

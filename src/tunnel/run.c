@@ -122,11 +122,12 @@ static int wait_end(const char *ifname)
 		if (WIFSIGNALED(status)) {
 			log_error("the monitor died (signal %d, %s): the tunnel ends",
 				WTERMSIG(status), role_death(WTERMSIG(status)));
-			uapi_remove_socket(ifname);
 		} else {
 			result = WEXITSTATUS(status);
 		}
 	}
+	if (result != 0)
+		uapi_remove_socket(ifname);
 	return result;
 }
 

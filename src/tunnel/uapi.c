@@ -21,10 +21,10 @@ int uapi_server_new(const char *ifname, int listen_fd, struct local_server **ret
 
 void uapi_remove_socket(const char *ifname)
 {
-	char path[sizeof(UAPI_SOCKET_DIR) + IFNAMSIZ + 8];
+	int fd = uapi_socket_connect(ifname);
 
-	snprintf(path, sizeof(path), UAPI_SOCKET_DIR "/%s" UAPI_SOCKET_SUFFIX, ifname);
-	unlink(path);
+	if (fd >= 0)
+		close(fd);
 }
 
 static int get(void *ctx, const uint8_t *public_key, struct config *ret_config)

@@ -20,7 +20,7 @@ struct uapi {
 /* Answer one request; ctx is a struct uapi. See local_server_answer. */
 local_server_answer uapi_answer;
 
-/* Remove the socket file of ifname, when its owner could not. */
+/* Remove the socket file of ifname if its owner is gone and could not. */
 void uapi_remove_socket(const char *ifname);
 
 #endif

@@ -64,7 +64,7 @@ static void serve_monitor(struct keyring *keyring)
 	r = request.peer_id < MAX_PEERS ? configure(keyring, &request, &reply) : -EPROTO;
 	wipe(&request, sizeof(request));
 	if (r == -EPROTO)
-		role_fail("bad request", r);
+		role_fail("request of the monitor", r);
 	if (r < 0)
 		reply = (struct vault_reply){.error = r};
 	answer(VAULT_FD_MONITOR, &reply, sizeof(reply), "monitor");
@@ -72,7 +72,7 @@ static void serve_monitor(struct keyring *keyring)
 
 static bool mixing_is_valid(const struct vault_mixing *mixing)
 {
-	if (mixing->secret < NOISE_DH || mixing->secret > NOISE_ANSWER ||
+	if (mixing->secret < NOISE_DH || mixing->secret > NOISE_ANSWER || mixing->num == 0 ||
 		mixing->num > NOISE_MIXES_MAX ||
 		(mixing->secret == NOISE_ANSWER && mixing->num != NOISE_ANSWER_MIXES))
 		return false;
@@ -90,7 +90,7 @@ static void serve_engine(struct keyring *keyring)
 	if (!ipc_next(VAULT_FD_ENGINE, &mixing, sizeof(mixing), NULL, "engine"))
 		return;
 	if (!mixing_is_valid(&mixing))
-		role_fail("bad request", -EPROTO);
+		ipc_fail("engine", -EPROTO);
 	memory_keep();
 	keyring_mix(keyring, mixing.secret, mixing.mixes, mixing.num);
 	memory_hide_heap();

@@ -135,8 +135,8 @@ static void datagram_to_node(const uint8_t *data, size_t size)
 		struct message_enrol message;
 
 		memcpy(&message, data, size);
-		message.type = ENROL_TYPE_RESPONSE;
-		message.index = initiator.index;
+		message.type = le32(ENROL_TYPE_RESPONSE);
+		message.index = le32(initiator.index);
 		cookie_add_macs(&maker, node_key, &message, size, 0);
 		require(enrol_consume_response(&initiator, &message, size, 2, &received) ==
 			-EBADMSG);

@@ -3,7 +3,8 @@
  * Fuzzes whatever comes in by socket and TUN device: the victim, a whole tunnel without its
  * processes, has a session with an honest and one with an evil peer. The input is a list of
  * actions: datagrams by a stranger (raw, made plausible, or replayed with changes), inner packets
- * of any content sealed by the evil peer, inner packets of local programs, time.
+ * of any content sealed by the evil peer, inner packets of local programs, handshakes that a peer
+ * begins, be it under load, time.
  *
  * What a stranger sends is never answered (but by a cookie, under load, to where it came from),
  * delivered or believed, and is counted exactly once. The evil peer moves no endpoint but its own
@@ -53,6 +54,7 @@ struct input {
 static struct node nodes[NUM_NODES];
 static struct datagram records[RECORDS_MAX]; /* authentic, and used up by the victim */
 static unsigned num_records;
+static bool is_under_load; /* the victim, by genuine messages */
 static uint64_t now_ns, num_random;
 static uint8_t random_key[SIPHASH_KEY_LEN];
 
@@ -250,9 +252,9 @@ static void carry_all(void)
 			datagram.endpoint = address_of(from);
 			if (to >= NUM_NODES)
 				continue;
-			if (to == VICTIM && num_records < RECORDS_MAX)
+			if (to == VICTIM && !is_under_load && num_records < RECORDS_MAX)
 				records[num_records++] = datagram;
-			node_receive(&nodes[to], &datagram, false);
+			node_receive(&nodes[to], &datagram, to == VICTIM && is_under_load);
 		}
 		node->num_sent = 0;
 	}
@@ -449,15 +451,16 @@ static void act_evil(struct input *input, uint64_t *counter)
 	static uint8_t plain[WIRE_MAX];
 	struct node *victim = &nodes[VICTIM];
 	const struct endpoint honest = *transport_endpoint(victim->transport, 0);
-	struct message_data header = {MESSAGE_DATA, nodes[EVIL].keypair.remote_index, 0};
+	struct message_data header = {
+		le32(MESSAGE_DATA), le32(nodes[EVIL].keypair.remote_index), le64(0)};
 	uint32_t len;
 
 	*counter += take(input);
-	header.counter = *counter;
+	header.counter = le64(*counter);
 	datagram.endpoint = take_endpoint(input);
 	len = take_bytes(input, plain, 1500);
 	memcpy(datagram.data, &header, sizeof(header));
-	aead_seal(datagram.data + sizeof(header), plain, len, NULL, 0, header.counter,
+	aead_seal(datagram.data + sizeof(header), plain, len, NULL, 0, *counter,
 		nodes[EVIL].keypair.sending_key);
 	datagram.len = len + MESSAGE_DATA_MIN;
 	node_receive(victim, &datagram, false);
@@ -496,6 +499,18 @@ static void act_local(struct input *input)
 	carry_all();
 	for (unsigned i = 0; i < NUM_NODES; i++)
 		nodes[i].num_delivered = 0;
+}
+
+/* A peer wants a new session, and may have to come with a cookie. */
+static void act_handshake(struct input *input, bool under_load)
+{
+	struct node *peer = &nodes[HONEST + (take(input) & 1U)];
+
+	on_event(peer, &(struct event){.type = EVENT_WANT_HANDSHAKE});
+	node_settle(peer, false);
+	is_under_load = under_load;
+	carry_all();
+	is_under_load = false;
 }
 
 static void act_time(struct input *input)
@@ -545,8 +560,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		switch (action & 7) {
 		case 0:
-		case 1:
 			act_raw(&input, under_load);
+			break;
+		case 1:
+			act_handshake(&input, under_load);
 			break;
 		case 2:
 			act_plausible(&input, under_load);

@@ -3,29 +3,34 @@
 them."""
 
 import ctypes
-import os
-import shlex
 import signal
 import subprocess
+
+import pytest
 
 from hosts import REPO
 
 BUILD = REPO / "build-drills"
 
 
-def drills_command():
-    """The implementation under test with drills; brought up to date unless ADIT_DRILLS names it."""
-    if "ADIT_DRILLS" in os.environ:
-        return shlex.split(os.environ["ADIT_DRILLS"])
+def build(*targets):
+    """Build some of them, or bring them up to date."""
     if not (BUILD / "build.ninja").exists():
-        _quietly("meson", "setup", BUILD, "-Ddrills=true")
-    _quietly("ninja", "-C", BUILD, "adit")
-    return [str(BUILD / "adit")]
+        _quietly("meson", "setup", BUILD, REPO, "-Ddrills=true")
+    _quietly("ninja", "-C", BUILD, *targets)
 
 
 def _quietly(*argv):
-    done = subprocess.run(argv, cwd=REPO, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = subprocess.run(list(map(str, argv)), stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True)
     assert done.returncode == 0, f"{argv}:\n{done.stdout}{done.stderr}"
+
+
+@pytest.fixture(scope="session")
+def drills():
+    """The path of `adit` in such a build."""
+    build("adit")
+    return BUILD / "adit"
 
 
 def give_the_word(pid, number):

@@ -13,6 +13,7 @@
 #include "net/udp.h"
 #include "overlay/door/guests.h"
 #include "tunnel/ipc.h"
+#include "tunnel/vault_client.h"
 
 enum { EXPIRE_INTERVAL_MS = 1000, VERDICTS_PER_ROUND = 64 };
 
@@ -35,16 +36,8 @@ static void get_random(void *ret_bytes, size_t len)
 
 static void mix(void *ctx, enum noise_secret secret, struct noise_mix *mixes, unsigned num)
 {
-	struct vault_mixing mixing = {.secret = secret, .num = num};
-	int r;
-
 	(void)ctx;
-	memcpy(mixing.mixes, mixes, num * sizeof(mixes[0]));
-	r = ipc_call(DOOR_FD_VAULT, &mixing, sizeof(mixing), &mixing, sizeof(mixing));
-	if (r < 0)
-		ipc_fail("vault", r);
-	memcpy(mixes, mixing.mixes, num * sizeof(mixes[0]));
-	wipe(&mixing, sizeof(mixing));
+	vault_mix(DOOR_FD_VAULT, secret, mixes, num);
 }
 
 /* --- strangers ------------------------------------------------------- */
@@ -112,6 +105,8 @@ static void take_verdicts(void)
 	for (int i = 0; i < VERDICTS_PER_ROUND; i++) {
 		if (!ipc_next(DOOR_FD_HUB, &verdict, sizeof(verdict), NULL, "hub"))
 			return;
+		if (verdict.is_refused > 1)
+			ipc_fail("hub", -EPROTO);
 		get_random(random, sizeof(random));
 		if (guests_judge(door.guests, &verdict, random, &message, &to))
 			send_datagram(&to, &message, sizeof(message));
@@ -126,6 +121,8 @@ static void start(void)
 	uint8_t random[16];
 	int r = ipc_receive(DOOR_FD_HUB, &setup, sizeof(setup)), fd = DOOR_FD_UDP;
 
+	if (r == 0 && (setup.has_ipv4 > 1 || setup.has_ipv6 > 1))
+		r = -EPROTO;
 	if (r < 0)
 		ipc_fail("launcher", r);
 	door.sockets.fd4 = setup.has_ipv4 ? fd++ : -1;

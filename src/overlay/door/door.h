@@ -21,8 +21,8 @@ enum {
 
 /* What a door is told at start. */
 struct door_setup {
-	uint8_t hub_key[KEY_LEN]; /* public, the vault's */
-	uint32_t has_ipv4, has_ipv6;
+	uint8_t hub_key[KEY_LEN];    /* public, the vault's */
+	uint32_t has_ipv4, has_ipv6; /* 0 or 1 */
 };
 
 /* door -> hub. Holds a join key: to be wiped. */
@@ -37,8 +37,8 @@ struct door_question {
 /* hub -> door. Late ones, and second ones, are ignored. */
 struct door_verdict {
 	uint32_t number;
-	uint32_t is_refused; /* then there is no answer to the node */
-	struct enrol_answer answer;
+	uint32_t is_refused;	    /* 0 or 1; then there is no answer to the node */
+	struct enrol_answer answer; /* the node's to check: to the door it is bytes */
 };
 
 /* What a door does after exec, in this sandbox once it has what it needs. */

@@ -5,6 +5,8 @@
 #include "overlay/hub/enrol.h"
 
 #include <errno.h>
+#include <stdnoreturn.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "privsep/ipc.h"
@@ -100,17 +102,52 @@ void enrol_decide(struct hub *hub, const struct door_question *questions, size_t
 		log_error("tunnel: cannot add nodes: %s", strerror(-r));
 }
 
+/* The number is the door's own matter. */
+static bool question_is_valid(const struct door_question *question)
+{
+	return question->source.family != 0 && endpoint_is_valid(&question->source) &&
+	       enrol_request_is_valid(&question->request);
+}
+
+/* Everybody may talk to the door: whoever may have taken it over is not to have another try. */
+static noreturn void end_because_of_door(int error)
+{
+	if (error == -EPIPE)
+		ipc_fail("door", error);
+	log_error("malformed message from the door: %s", strerror(-error));
+	_exit(HUB_EXIT_DOOR);
+}
+
+static bool next_question(int door_fd, struct door_question *ret_question)
+{
+	int r = ipc_try_receive(door_fd, ret_question, sizeof(*ret_question), NULL);
+
+	if (r == 0 && !question_is_valid(ret_question))
+		r = -EPROTO;
+	if (r < 0 && r != -EAGAIN)
+		end_because_of_door(r);
+	return r == 0;
+}
+
+/* A door that does not listen gets nothing, and does not hold us up. */
+static void answer(int door_fd, const struct door_verdict *verdict)
+{
+	int r = ipc_try_send(door_fd, verdict, sizeof(*verdict));
+
+	if (r < 0 && r != -EAGAIN)
+		ipc_fail("door", r);
+}
+
 void enrol_serve(struct hub *hub, int door_fd)
 {
 	static struct door_question questions[ENROL_BATCH];
 	static struct door_verdict verdicts[ENROL_BATCH];
 	size_t num = 0;
 
-	while (num < ENROL_BATCH &&
-		ipc_next(door_fd, &questions[num], sizeof(questions[num]), NULL, "door"))
+	while (num < ENROL_BATCH && next_question(door_fd, &questions[num]))
 		num++;
 	enrol_decide(hub, questions, num, verdicts);
 	for (size_t i = 0; i < num; i++)
-		ipc_tell(door_fd, &verdicts[i], sizeof(verdicts[i]), "door");
+		answer(door_fd, &verdicts[i]);
 	wipe(questions, num * sizeof(*questions));
 }

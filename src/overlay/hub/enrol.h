@@ -15,7 +15,8 @@ enum { ENROL_BATCH = 64 };
 void enrol_decide(struct hub *hub, const struct door_question *questions, size_t num,
 	struct door_verdict *ret_verdicts);
 
-/* Answer the door's questions that have come. Ends this process when the door is gone. */
+/* Answer the door's questions that have come, as far as it takes the answers. Ends this process
+ * when the door is gone, or (with HUB_EXIT_DOOR) when it misbehaves. */
 void enrol_serve(struct hub *hub, int door_fd);
 
 #endif

@@ -28,6 +28,9 @@ enum {
 	HUB_NUM_FDS = HUB_FD_UAPI - ROLE_FIRST_FD + 1,
 };
 
+/* The exit status by which the server says that the door misbehaves: the door it cannot end. */
+enum { HUB_EXIT_DOOR = 4 };
+
 /* What a hub is told at start. Public keys only. */
 struct hub_setup {
 	char host[JOIN_HOST_MAX + 1]; /* for join links */

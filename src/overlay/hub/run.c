@@ -220,7 +220,7 @@ static int start_vault(void)
 	wipe(hub.state.enrol_key, KEY_LEN);
 	must(ipc_call(own[0], &request, sizeof(request), &reply, sizeof(reply)), "vault");
 	wipe(&request, sizeof(request));
-	must(reply.error, "vault");
+	must(ipc_error_is_valid(reply.error) ? reply.error : -EPROTO, "vault");
 	memcpy(hub.setup.enrol_key, reply.a, KEY_LEN);
 	return door[1];
 }
@@ -378,6 +378,10 @@ static void bury(pid_t pid, int status)
 		if (hub.server_fd >= 0)
 			close(hub.server_fd);
 		hub.server_fd = -1;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == HUB_EXIT_DOOR) {
+			log_error("the door misbehaves: the hub ends");
+			end(1);
+		}
 		describe_death("server", status,
 			hub.is_announced ? "it is started again" : "the hub ends");
 		if (!hub.is_announced)

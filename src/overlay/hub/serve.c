@@ -73,6 +73,9 @@ static void start(const char *subject)
 	hub->launcher_fd = HUB_FD_LAUNCHER;
 	hub->tunnel.uapi_fd = HUB_FD_UAPI;
 	must(ipc_receive(HUB_FD_LAUNCHER, &hub->setup, sizeof(hub->setup)), "launcher");
+	if (strnlen(hub->setup.host, sizeof(hub->setup.host)) == sizeof(hub->setup.host) ||
+		!join_host_is_valid(hub->setup.host))
+		ipc_fail("launcher", -EPROTO);
 	/* All nodes may come back at once. */
 	must_errno(listen(HUB_FD_API, BACKLOG), "listen");
 	hub_enter_sandbox();

@@ -342,12 +342,11 @@ static int take_allowed_ip(const struct nlattr *attr, void *data)
 
 static void read_peer(const struct attributes *attributes, struct config_peer *peer)
 {
-	static const uint8_t none[KEY_LEN];
 	struct __kernel_timespec handshake = {0};
 
 	read_endpoint(attributes, &peer->endpoint);
 	if (copy(attributes, WGPEER_A_PRESHARED_KEY, peer->preshared_key, KEY_LEN) &&
-		memcmp(peer->preshared_key, none, KEY_LEN) != 0)
+		!bytes_are_zero(peer->preshared_key, KEY_LEN))
 		peer->flags |= CONFIG_PEER_HAS_PRESHARED_KEY;
 	if (copy(attributes, WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, &peer->keepalive_s,
 		    sizeof(peer->keepalive_s)) &&

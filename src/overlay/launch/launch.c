@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include "overlay/launch/messages.h"
 #include "privsep/ipc.h"
@@ -29,20 +30,28 @@ static int call(int fd, enum launch_type type, const char *ifname, const struct 
 			return -errno;
 		r = ipc_try_receive(fd, &reply, sizeof(reply), ret_fds);
 	} while (r == -EAGAIN);
+	if (r == 0 && !ipc_error_is_valid(reply.error))
+		r = -EPROTO;
 	return r < 0 ? r : reply.error;
 }
 
+/* Two descriptors come with success, and none with an error. */
 int launch_tunnel(int fd, const char ifname[IFNAMSIZ], int ret_uapi[2])
 {
-	int fds[2];
+	int fds[2] = {-1, -1};
 	int r = call(fd, LAUNCH_TUNNEL, ifname, NULL, fds);
 
-	if (r < 0)
-		return r;
-	if (fds[0] < 0 || fds[1] < 0)
-		return -EPROTO;
-	memcpy(ret_uapi, fds, sizeof(fds));
-	return 0;
+	if ((fds[0] >= 0) + (fds[1] >= 0) != (r == 0 ? 2 : 0))
+		r = -EPROTO;
+	if (r == 0) {
+		memcpy(ret_uapi, fds, sizeof(fds));
+		return 0;
+	}
+	for (size_t i = 0; i < 2; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+	return r;
 }
 
 int launch_end_tunnel(int fd, const char ifname[IFNAMSIZ])

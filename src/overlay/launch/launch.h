@@ -49,7 +49,7 @@ void launcher_free(struct launcher *launcher);
 MUST_CHECK int launcher_start(struct launcher *launcher, const char *ifname, int ret_uapi[2]);
 
 /* Serve one message of the child at fd. Returns 0, or a negative errno when the child is gone
- * (-EPIPE) or misbehaves (-EPROTO). */
+ * (-EPIPE), misbehaves (-EPROTO) or does not take its answers (-EAGAIN). */
 MUST_CHECK int launcher_serve(struct launcher *launcher, int fd);
 
 /* Whether a child has said that it is ready, since the last call. */

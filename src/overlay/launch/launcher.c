@@ -350,7 +350,7 @@ int launcher_serve(struct launcher *launcher, int fd)
 	reply.error = r;
 	if (fds[0] < 0)
 		return ipc_try_send(fd, &reply, sizeof(reply));
-	r = ipc_send_fds(fd, &reply, sizeof(reply), fds, 2);
+	r = ipc_try_send_fds(fd, &reply, sizeof(reply), fds, 2);
 	close(fds[0]);
 	close(fds[1]);
 	return r;

@@ -29,7 +29,7 @@ static int refuse(struct parser *parser, const struct word *word, const char *wh
 	for (; len < word->len && len < NODE_NAME_MAX; len++) {
 		char c = word->start[len];
 
-		quoted[len] = c > ' ' && c < 0x7f ? c : '?';
+		quoted[len] = (char)(c > ' ' && c < 0x7f ? c : '?');
 	}
 	quoted[len] = '\0';
 	snprintf(parser->error, POLICY_ERROR_LEN, len > 0 ? "'%s': %s" : "at the end%s: %s", quoted,

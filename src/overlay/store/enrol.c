@@ -164,7 +164,7 @@ static void copy_plain(char *ret_text, size_t size, const char *text)
 
 	memset(ret_text, 0, size);
 	for (size_t i = 0; i < len; i++)
-		ret_text[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+		ret_text[i] = (char)(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
 }
 
 static int insert_node(struct store *store, struct node *node)

@@ -95,7 +95,7 @@ static bool text_is_plain(const char *text, size_t size)
 	return len < size && bytes_are_zero(text + len, size - len);
 }
 
-static bool request_is_valid(const struct enrol_request *request)
+bool enrol_request_is_valid(const struct enrol_request *request)
 {
 	return request->version == ENROL_VERSION && request->flags == 0 &&
 	       bytes_are_zero(request->reserved, sizeof(request->reserved)) &&
@@ -130,13 +130,54 @@ static bool answer_is_valid(const struct enrol_answer *answer)
 		       addresses_are_valid(&answer->address6, &answer->hub_address6, AF_INET6));
 }
 
+/* --- byte order: the machine's to the wire's, or back ---------------- */
+
+static void convert_request(struct enrol_request *request)
+{
+	request->version = htole32(request->version);
+	request->flags = htole32(request->flags);
+	request->time_s = htole64(request->time_s);
+}
+
+static void convert_answer(struct enrol_answer *answer)
+{
+	struct prefix *prefixes[] = {
+		&answer->address4, &answer->address6, &answer->hub_address4, &answer->hub_address6};
+
+	answer->version = htole32(answer->version);
+	answer->state = htole32(answer->state);
+	answer->node_id = htole32(answer->node_id);
+	answer->hub_port = htole16(answer->hub_port);
+	answer->api_port = htole16(answer->api_port);
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+		prefixes[i]->family = htole16(prefixes[i]->family);
+}
+
+static void seal_request(struct work *w, uint8_t *dst, const struct enrol_request *request)
+{
+	struct enrol_request converted = *request;
+
+	convert_request(&converted);
+	seal(w, dst, &converted, sizeof(converted));
+	wipe(&converted, sizeof(converted));
+}
+
+static void seal_answer(struct work *w, uint8_t *dst, const struct enrol_answer *answer)
+{
+	struct enrol_answer converted = *answer;
+
+	convert_answer(&converted);
+	seal(w, dst, &converted, sizeof(converted));
+}
+
 /* --- the node -------------------------------------------------------- */
 
 int enrol_create_request(struct enrol_initiator *initiator, const uint8_t node_private[KEY_LEN],
 	const uint8_t hub_key[KEY_LEN], const struct enrol_request *request,
 	const uint8_t random[36], uint64_t now_ns, struct message_enrol *ret_message)
 {
-	struct message_enrol m = {.type = ENROL_TYPE_REQUEST, .index = load_le32(random + KEY_LEN)};
+	struct message_enrol m = {
+		.type = le32(ENROL_TYPE_REQUEST), .index = le32(load_le32(random + KEY_LEN))};
 	uint8_t node_key[KEY_LEN];
 	struct work w = {0};
 	int r = -EKEYREJECTED;
@@ -152,8 +193,8 @@ int enrol_create_request(struct enrol_initiator *initiator, const uint8_t node_p
 		r = mix_dh(&w, node_private, hub_key) ? 0 : -EKEYREJECTED;
 	}
 	if (r == 0) {
-		seal(&w, m.encrypted_payload, request, sizeof(*request));
-		initiator->index = m.index;
+		seal_request(&w, m.encrypted_payload, request);
+		initiator->index = load_le32(&m.index);
 		initiator->symmetric = w.symmetric;
 		memcpy(initiator->ephemeral_private, random, KEY_LEN);
 		memcpy(initiator->node_private, node_private, KEY_LEN);
@@ -169,7 +210,7 @@ int enrol_create_request(struct enrol_initiator *initiator, const uint8_t node_p
 static int consume_cookie(struct enrol_initiator *initiator,
 	const struct message_cookie_reply *reply, uint64_t now_ns)
 {
-	return reply->receiver_index == initiator->index &&
+	return load_le32(&reply->receiver_index) == initiator->index &&
 			       cookie_consume_reply(
 				       &initiator->cookies, initiator->hub_key, reply, now_ns)
 		       ? -EAGAIN
@@ -187,6 +228,8 @@ static bool open_response(const struct enrol_initiator *initiator, const struct 
 	ok = mix_dh(&w, initiator->ephemeral_private, m->ephemeral) &&
 	     mix_dh(&w, initiator->node_private, m->ephemeral) &&
 	     open_sealed(&w, ret_answer, m->encrypted_payload, sizeof(m->encrypted_payload));
+	if (ok)
+		convert_answer(ret_answer);
 	work_end(&w);
 	return ok;
 }
@@ -206,7 +249,7 @@ int enrol_consume_response(struct enrol_initiator *initiator, const void *datagr
 		!cookie_mac1_is_valid(initiator->mac1_key, datagram, len))
 		return -EBADMSG;
 	memcpy(&m, datagram, sizeof(m));
-	if (m.index != initiator->index || !bytes_are_zero(m.mac2, sizeof(m.mac2)) ||
+	if (load_le32(&m.index) != initiator->index || !bytes_are_zero(m.mac2, sizeof(m.mac2)) ||
 		!open_response(initiator, &m, &answer) || !answer_is_valid(&answer))
 		return -EBADMSG;
 	*ret_answer = answer;
@@ -220,7 +263,7 @@ void enrol_create_cookie(const struct cookie_checker *checker, const struct endp
 	struct message_cookie_reply *ret_reply)
 {
 	cookie_create_reply(checker, source, message, sizeof(*message), nonce, ret_reply);
-	ret_reply->type = ENROL_TYPE_COOKIE;
+	ret_reply->type = le32(ENROL_TYPE_COOKIE);
 }
 
 int enrol_open_request(struct enrol_responder *ret_responder, struct enrol_request *ret_request,
@@ -239,11 +282,12 @@ int enrol_open_request(struct enrol_responder *ret_responder, struct enrol_reque
 	     open_sealed(
 		     &w, node_key, message->encrypted_static, sizeof(message->encrypted_static)) &&
 	     mix_vault(&w, keys, node_key) &&
-	     open_sealed(&w, &request, message->encrypted_payload,
-		     sizeof(message->encrypted_payload)) &&
-	     request_is_valid(&request);
+	     open_sealed(
+		     &w, &request, message->encrypted_payload, sizeof(message->encrypted_payload));
+	convert_request(&request);
+	ok = ok && enrol_request_is_valid(&request);
 	if (ok) {
-		ret_responder->remote_index = message->index;
+		ret_responder->remote_index = load_le32(&message->index);
 		ret_responder->symmetric = w.symmetric;
 		memcpy(ret_responder->remote_ephemeral, message->ephemeral, KEY_LEN);
 		memcpy(ret_responder->node_key, node_key, KEY_LEN);
@@ -258,7 +302,8 @@ int enrol_create_response(const struct enrol_responder *responder,
 	const struct enrol_answer *answer, const uint8_t random[80],
 	struct message_enrol *ret_message)
 {
-	struct message_enrol m = {.type = ENROL_TYPE_RESPONSE, .index = responder->remote_index};
+	struct message_enrol m = {
+		.type = le32(ENROL_TYPE_RESPONSE), .index = le32(responder->remote_index)};
 	struct work w = {.symmetric = responder->symmetric};
 	struct cookie_maker no_cookie = {0};
 	int r = -EKEYREJECTED;
@@ -270,7 +315,7 @@ int enrol_create_response(const struct enrol_responder *responder,
 	/* ee, se */
 	if (mix_dh(&w, random, responder->remote_ephemeral) &&
 		mix_dh(&w, random, responder->node_key)) {
-		seal(&w, m.encrypted_payload, (const void *)answer, sizeof(*answer));
+		seal_answer(&w, m.encrypted_payload, answer);
 		cookie_add_macs(&no_cookie, responder->node_key, &m, sizeof(m), 0);
 		*ret_message = m;
 		r = 0;

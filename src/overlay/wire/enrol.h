@@ -58,8 +58,8 @@ struct enrol_answer {
 static_assert(sizeof(struct enrol_answer) == 256, "crosses the wire");
 
 struct message_enrol {
-	uint32_t type;	/* ENROL_TYPE_REQUEST or ENROL_TYPE_RESPONSE, little endian */
-	uint32_t index; /* the sender's in a request, the receiver's in a response */
+	struct le32 type;  /* ENROL_TYPE_REQUEST or ENROL_TYPE_RESPONSE */
+	struct le32 index; /* the sender's in a request, the receiver's in a response */
 	uint8_t ephemeral[KEY_LEN];
 	uint8_t encrypted_static[KEY_LEN + AEAD_TAG_LEN]; /* response: random */
 	uint8_t encrypted_payload[256 + AEAD_TAG_LEN];
@@ -108,8 +108,12 @@ void enrol_create_cookie(const struct cookie_checker *checker, const struct endp
 	const struct message_enrol *message, const uint8_t nonce[XAEAD_NONCE_LEN],
 	struct message_cookie_reply *ret_reply);
 
+/* Whether a request that another process has opened is one: version, flags, and text that is
+ * printable ASCII and ends with a NUL; the network's name is valid. */
+MUST_CHECK bool enrol_request_is_valid(const struct enrol_request *request);
+
 /* Open a request whose size, type and macs were checked (core/cookie.h does that). Returns 0 or
- * -EBADMSG. All text in it is printable ASCII and ends with a NUL; the network's name is valid. */
+ * -EBADMSG. The request is valid, as above. */
 MUST_CHECK int enrol_open_request(struct enrol_responder *ret_responder,
 	struct enrol_request *ret_request, const struct message_enrol *message,
 	const struct noise_keys *keys, const uint8_t hub_key[KEY_LEN]);

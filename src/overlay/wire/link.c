@@ -168,14 +168,15 @@ int join_link_parse(struct join_link *ret_link, const char *text, const char **r
 
 void join_link_write(char ret_text[JOIN_LINK_TEXT_LEN], const struct join_link *link)
 {
-	char hub_key[KEY_BASE64URL_LEN + 1], join_key[KEY_BASE64URL_LEN + 1], port[8] = "";
+	char hub_key[KEY_BASE64URL_LEN + 1], port[8] = "";
 	bool is_ipv6 = strchr(link->host, ':') != NULL;
+	int len;
 
 	key_to_base64url(hub_key, link->hub_key);
-	key_to_base64url(join_key, link->join_key);
 	if (link->port != ENROL_PORT)
 		snprintf(port, sizeof(port), ":%u", link->port);
-	snprintf(ret_text, JOIN_LINK_TEXT_LEN, SCHEME "%s@%s%s%s%s/%s#%s", hub_key,
-		is_ipv6 ? "[" : "", link->host, is_ipv6 ? "]" : "", port, link->network, join_key);
-	wipe(join_key, sizeof(join_key));
+	len = snprintf(ret_text, JOIN_LINK_TEXT_LEN, SCHEME "%s@%s%s%s%s/%s#", hub_key,
+		is_ipv6 ? "[" : "", link->host, is_ipv6 ? "]" : "", port, link->network);
+	assert(len > 0 && len + KEY_BASE64URL_LEN < JOIN_LINK_TEXT_LEN);
+	key_to_base64url(ret_text + len, link->join_key);
 }

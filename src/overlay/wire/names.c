@@ -79,7 +79,7 @@ void node_name_from_hostname(char ret_name[NODE_NAME_MAX + 1], const char *hostn
 	size_t len = 0;
 
 	for (const char *h = hostname; *h && *h != '.' && len < NODE_NAME_MAX; h++) {
-		char c = *h >= 'A' && *h <= 'Z' ? (char)(*h - 'A' + 'a') : *h;
+		char c = (char)(*h >= 'A' && *h <= 'Z' ? *h - 'A' + 'a' : *h);
 
 		if (!is_letter(c) && !is_digit(c))
 			c = '-';

@@ -28,7 +28,7 @@ static void random_bytes(void *ctx, void *ret_bytes, size_t len)
 	uint8_t *bytes = ret_bytes;
 
 	if (len == 4 && node->num_words) {
-		memcpy(bytes, node->words++, 4);
+		store_le32(bytes, *node->words++);
 		node->num_words--;
 		return;
 	}

@@ -50,10 +50,11 @@ static uint32_t find(const struct allowedips *table, const char *text)
 /* Number of nodes below and with n; every one has an owner or two children. */
 static uint32_t check_subtree(const struct allowedips *table, uint32_t n, uint32_t parent)
 {
-	const struct node *node = &table->nodes[n];
+	const struct node *node;
 
 	if (!n)
 		return 0;
+	node = &table->nodes[n];
 	assert_int_equal(node->parent, parent);
 	assert_true(node->peer != ALLOWEDIPS_NONE || (node->child[0] && node->child[1]));
 	for (unsigned i = 0; i < 2; i++) {

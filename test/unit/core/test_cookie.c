@@ -85,7 +85,7 @@ static void test_under_load_handshake(void **state)
 	(void)state;
 	setup_under_load();
 	node_send(a, 1);
-	memcpy(&index, a->last.data + 4, sizeof(index));
+	index = load_le32(a->last.data + 4);
 	pair_step();
 	assert_int_equal(b->sent[MESSAGE_COOKIE_REPLY], 1);
 	assert_int_equal(b->last.len, sizeof(struct message_cookie_reply));
@@ -228,6 +228,29 @@ static void test_unasked_cookie(void **state)
 	assert_int_equal(node_drops(a, DROP_UNKNOWN_INDEX), 1);
 }
 
+/* Before it takes a place in a queue: only the reply to a message of ours, and only one. */
+static void test_expected_cookie(void **state)
+{
+	struct event event = {.type = EVENT_HANDSHAKE_MESSAGE};
+	struct datagram reply, sent;
+
+	(void)state;
+	setup_under_load();
+	sent = initiate();
+	memcpy(event.message, sent.data, sent.len);
+	assert_true(device_expects(a->device, &event)); /* not a reply: it is looked at */
+	pair_inject(&sent);
+	reply = pair_take();
+	memcpy(event.message, reply.data, reply.len);
+	assert_true(device_expects(a->device, &event));
+	assert_false(device_expects(b->device, &event)); /* it has asked nobody */
+	event.message[4] ^= 1;
+	assert_false(device_expects(a->device, &event));
+	event.message[4] ^= 1;
+	pair_inject(&reply);
+	assert_false(device_expects(a->device, &event));
+}
+
 /* A cookie proves address and port. */
 static void test_cookie_is_for_one_source(void **state)
 {
@@ -331,6 +354,7 @@ int main(void)
 		pair_test(test_secret_is_replaced_after_120_s),
 		pair_test(test_one_cookie_per_mac1),
 		pair_test(test_unasked_cookie),
+		pair_test(test_expected_cookie),
 		pair_test(test_cookie_is_for_one_source),
 		pair_test(test_cookie_does_not_roam),
 		pair_test(test_rate_limit_under_load),

@@ -58,7 +58,7 @@ static void test_padding(void **state)
 			fail_msg("row %u: %u bytes", i, datagram.len);
 		memcpy(&header, datagram.data, sizeof(header));
 		assert_true(aead_open(opened, datagram.data + sizeof(header),
-			datagram.len - sizeof(header), NULL, 0, header.counter,
+			datagram.len - sizeof(header), NULL, 0, load_le64(&header.counter),
 			current(a)->sending_key));
 		assert_memory_equal(opened, inner, len);
 		assert_true(bytes_are_zero(opened + len, rows[i].padded - len));

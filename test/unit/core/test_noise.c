@@ -115,7 +115,7 @@ static void create_response(struct side *r, struct message_response *ret_message
 static void check_data(const uint8_t key[KEY_LEN], uint32_t index, const uint8_t *expected)
 {
 	uint8_t data[sizeof(data_to_responder)];
-	const struct message_data header = {MESSAGE_DATA, index, 0};
+	const struct message_data header = {le32(MESSAGE_DATA), le32(index), le64(0)};
 
 	memcpy(data, &header, sizeof(header));
 	aead_seal(data + sizeof(header), packet, sizeof(packet), NULL, 0, 0, key);

@@ -205,7 +205,7 @@ static void test_counter_limit_of_receiving(void **state)
 	pair->hold = true;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct message_data header = {
-			MESSAGE_DATA, current(b)->local_index, rows[i].counter};
+			le32(MESSAGE_DATA), le32(current(b)->local_index), le64(rows[i].counter)};
 		struct datagram datagram = {.to = b, .source = a->address, .len = MESSAGE_DATA_MIN};
 
 		memcpy(datagram.data, &header, sizeof(header));

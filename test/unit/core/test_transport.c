@@ -71,12 +71,13 @@ static void test_asks_for_handshake_every_250_ms(void **state)
 /* Seal any bytes as a's next data message and hand it to b. */
 static void inject_sealed(const void *inner, uint32_t len)
 {
+	const uint64_t counter = current(a)->sending_counter++;
 	const struct message_data header = {
-		MESSAGE_DATA, current(a)->remote_index, current(a)->sending_counter++};
+		le32(MESSAGE_DATA), le32(current(a)->remote_index), le64(counter)};
 	struct datagram datagram = {.to = b, .source = a->address, .len = MESSAGE_DATA_MIN + len};
 
 	memcpy(datagram.data, &header, sizeof(header));
-	aead_seal(datagram.data + sizeof(header), inner, len, NULL, 0, header.counter,
+	aead_seal(datagram.data + sizeof(header), inner, len, NULL, 0, counter,
 		current(a)->sending_key);
 	pair_inject(&datagram);
 }
@@ -459,8 +460,8 @@ static void test_own_datagram_is_not_wrapped(void **state)
 	assert_int_equal(
 		allowedips_insert(transport_allowedips(a->transport), &any, a->peer_id), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct message_data header = {
-			MESSAGE_DATA, current(a)->remote_index + rows[i].index_off, 0};
+		struct message_data header = {le32(MESSAGE_DATA),
+			le32(current(a)->remote_index + rows[i].index_off), le64(0)};
 
 		memset(inner, 0, sizeof(inner));
 		inner_packet(a, inner, INNER_HEADER, 1);

@@ -132,14 +132,16 @@ static void west_send(void *ctx, struct batch *batch)
 		const struct packet *packet = &batch->packets[i];
 		struct message_data header;
 		uint32_t number, peer;
+		uint64_t counter;
 
 		memcpy(&header, packet->data, sizeof(header));
-		number = header.receiver_index / 2 - 1;
+		counter = load_le64(&header.counter);
+		number = load_le32(&header.receiver_index) / 2 - 1;
 		peer = number % NUM_PEERS;
-		expect(header.type == MESSAGE_DATA && header.counter < COUNTERS &&
+		expect(load_le32(&header.type) == MESSAGE_DATA && counter < COUNTERS &&
 			number / NUM_PEERS < NUM_GENERATIONS);
 		expect(packet->endpoint->addr[3] == peer + 1);
-		expect(mark(counters_used[peer][number / NUM_PEERS], header.counter));
+		expect(mark(counters_used[peer][number / NUM_PEERS], counter));
 		data[i] = packet->data;
 		len[i] = packet->len;
 	}

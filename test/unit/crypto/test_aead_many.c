@@ -43,7 +43,7 @@ static void run_many(unsigned num, bool seal)
 		seal ? aead_seal_many(jobs, num) : aead_open_many(jobs, num);
 		return;
 	}
-#if defined(__x86_64__)
+#if WITH_VECTORS
 	seal ? aead_kernel_seal(kernel, jobs, num) : aead_kernel_open(kernel, jobs, num);
 #endif
 }
@@ -226,7 +226,7 @@ static void test_extremes(void **state)
 	assert_sealed(16);
 }
 
-#if defined(__x86_64__)
+#if WITH_VECTORS
 
 /* libcrypto's Poly1305 with a pad of zero: the sum mod 2^130 - 5 mod 2^128. */
 static void poly1305(uint8_t ret_tag[16], const uint8_t key[KEY_LEN], const void *data, size_t len)
@@ -369,7 +369,7 @@ static int run(const struct aead_kernel *which)
 	int failed = 0;
 
 	kernel = which;
-#if defined(__x86_64__)
+#if WITH_VECTORS
 	if (which) {
 		const struct CMUnitTest kernel_tests[] = {
 			cmocka_unit_test(test_poly_extremes),

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -173,6 +174,29 @@ static void descriptors_arrive_where_they_are_accepted(void **state)
 	}
 }
 
+static void descriptors_that_a_process_may_not_have_are_an_error(void **state)
+{
+	struct rlimit limit, before;
+	uint8_t message[LEN] = {0};
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (int room = 0; room <= 2; room++) {
+		int next = next_fd();
+
+		assert_int_equal(ipc_send_fds(ends[0], message, LEN, ends, 2), 0);
+		limit = (struct rlimit){(rlim_t)(next + room), before.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		assert_int_equal(
+			ipc_try_receive(ends[1], message, LEN, fds), room < 2 ? -EMFILE : 0);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		assert_int_equal(next_fd(), next + (room < 2 ? 0 : 2));
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void unexpected_descriptors_are_refused_and_closed(void **state)
 {
 	static const struct {
@@ -208,6 +232,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(waiting_has_a_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			descriptors_arrive_where_they_are_accepted, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			descriptors_that_a_process_may_not_have_are_an_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			unexpected_descriptors_are_refused_and_closed, setup, teardown),
 	};

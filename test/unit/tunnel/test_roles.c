@@ -152,7 +152,7 @@ static void vault_ends_on_what_a_neighbour_may_not_ask(void **state)
 		{.secret = NOISE_ANSWER + 1, .num = NOISE_ANSWER_MIXES},
 		{.secret = UINT32_MAX, .num = 1}, {.secret = NOISE_ANSWER, .num = 1},
 		{.secret = NOISE_ANSWER, .num = NOISE_ANSWER_MIXES + 1},
-		{.secret = NOISE_ANSWER, .num = 0},
+		{.secret = NOISE_ANSWER, .num = 0}, {.secret = NOISE_DH},
 		{.secret = NOISE_DH, .num = NOISE_MIXES_MAX + 1},
 		{.secret = NOISE_DH, .num = UINT32_MAX},
 		{.secret = NOISE_STATIC, .num = 1, .mixes[0].peer_id = MAX_PEERS},
@@ -278,6 +278,7 @@ static void engine_ends_on_nonsense(void **state)
 		{.type = EVENT_HANDSHAKE_MESSAGE},
 		{.type = EVENT_HANDSHAKE_MESSAGE, .endpoint.family = AF_UNIX},
 		{.type = EVENT_WATCH, .endpoint.family = AF_UNIX},
+		{.type = EVENT_WATCH, .len = sizeof(struct message_response)},
 	};
 	static const struct request requests[] = {
 		{.type = 0},
@@ -287,6 +288,9 @@ static void engine_ends_on_nonsense(void **state)
 		{.type = REQUEST_ADD_PEER, .peer_id = MAX_PEERS},
 		{.type = REQUEST_REMOVE_PEER, .peer_id = UINT32_MAX},
 		{.type = REQUEST_SET_KEEPALIVE, .peer_id = 3},
+		{.type = REQUEST_SET_KEEPALIVE, .keepalive_s = UINT16_MAX + 1},
+		{.type = REQUEST_SET_LINK, .link = {.up = 2}},
+		{.type = REQUEST_SET_LINK, .link = {.up = 1, .mtu = PACKET_MAX + 1}},
 	};
 
 	(void)state;
@@ -296,30 +300,57 @@ static void engine_ends_on_nonsense(void **state)
 		ends_on(ROLE_ENGINE, MONITOR, &requests[i], sizeof(requests[i]), "a bad request");
 }
 
-static void engine_ends_on_a_bad_answer_of_the_vault(void **state)
+/* An engine that has asked the vault for the static-static result of peer 7. */
+static struct subject start_asking(struct vault_mixing *ret_question)
+{
+	struct request requests[] = {{.type = REQUEST_SET_PUBLIC_KEY, .key = {1}},
+		{.type = REQUEST_ADD_PEER, .peer_id = 7, .key = {9}},
+		{.type = REQUEST_SET_LINK, .link = {1, 1420}}};
+	struct subject s = start(ROLE_ENGINE);
+
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		assert_int_equal(ipc_send(s.monitor, &requests[i], sizeof(requests[i])), 0);
+	assert_int_equal(ipc_receive(s.first, ret_question, sizeof(*ret_question)), 0);
+	assert_int_equal(ret_question->secret, NOISE_STATIC);
+	assert_int_equal(ret_question->num, 1);
+	assert_int_equal(ret_question->mixes[0].peer_id, 7);
+	return s;
+}
+
+static void engine_ends_on_an_answer_of_the_wrong_size(void **state)
 {
 	static const uint8_t zero[sizeof(struct vault_mixing) + 1];
 	static const size_t sizes[] = {1, sizeof(zero) - 2, sizeof(zero)};
+	struct vault_mixing question;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		const struct event want = {.type = EVENT_WANT_HANDSHAKE};
-		struct request request = {.type = REQUEST_SET_PUBLIC_KEY, .key = {1}};
-		struct subject s = start(ROLE_ENGINE);
-		struct vault_mixing question;
-		struct ack ack;
+		struct subject s = start_asking(&question);
 
-		assert_int_equal(ipc_send(s.monitor, &request, sizeof(request)), 0);
-		request = (struct request){.type = REQUEST_ADD_PEER, .key = {9}};
-		assert_int_equal(ipc_send(s.monitor, &request, sizeof(request)), 0);
-		request = (struct request){.type = REQUEST_SET_LINK, .link = {1, 1420}};
-		assert_int_equal(ipc_send(s.monitor, &request, sizeof(request)), 0);
-		request = (struct request){.type = REQUEST_SYNC};
-		assert_int_equal(
-			ipc_call(s.monitor, &request, sizeof(request), &ack, sizeof(ack)), 0);
-		assert_int_equal(ipc_send(s.second, &want, sizeof(want)), 0);
-		assert_int_equal(ipc_receive(s.first, &question, sizeof(question)), 0);
 		assert_int_equal(ipc_send(s.first, zero, sizes[i]), 0);
+		assert_int_not_equal(await_end(&s), 0);
+	}
+}
+
+static void engine_ends_on_an_answer_to_another_question(void **state)
+{
+	static const struct vault_mixing answers[] = {
+		{NOISE_DH, 1, {{.peer_id = 7}}},
+		{NOISE_STATIC, 2, {{.peer_id = 7}}},
+		{NOISE_STATIC, 0, {{.peer_id = 7}}},
+		{NOISE_STATIC, 1, {{.peer_id = 6}}},
+		{NOISE_STATIC, 1, {{.peer_id = 7, .error = 1}}},
+		{NOISE_STATIC, 1, {{.peer_id = 7, .error = INT32_MIN}}},
+		{NOISE_STATIC, 1, {{.peer_id = 7, .has_psk = 2}}},
+		{NOISE_STATIC, 1, {{.peer_id = 7, .error = -ENOENT, .key = {1}}}},
+	};
+	struct vault_mixing question;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+		struct subject s = start_asking(&question);
+
+		assert_int_equal(ipc_send(s.first, &answers[i], sizeof(answers[i])), 0);
 		assert_int_not_equal(await_end(&s), 0);
 	}
 }
@@ -349,10 +380,33 @@ static void datapath_ends_on_nonsense(void **state)
 		{.type = CONTROL_SEND_COOKIE_REPLY,
 			.handshake = {.endpoint.family = AF_UNIX, .len = 64}},
 		{.type = CONTROL_INSTALL_KEYPAIR, .keypair.endpoint.family = AF_UNIX},
+		{.type = CONTROL_INSTALL_KEYPAIR, .keypair.local_index = 1},
+		{.type = CONTROL_INSTALL_KEYPAIR, .keypair.endpoint.family = AF_INET},
+		{.type = CONTROL_INSTALL_KEYPAIR,
+			.keypair = {.endpoint.family = AF_INET,
+				.local_index = 1,
+				.is_initiator = 2}},
+		/* not a message of the protocol, or of another kind, or to somebody */
+		{.type = CONTROL_SEND_HANDSHAKE},
+		{.type = CONTROL_SEND_HANDSHAKE, .handshake.len = 148},
+		{.type = CONTROL_SEND_HANDSHAKE, .handshake = {.len = 92, .message = {1}}},
+		{.type = CONTROL_SEND_HANDSHAKE, .handshake = {.len = 64, .message = {3}}},
+		{.type = CONTROL_SEND_HANDSHAKE, .handshake = {.len = 32, .message = {4}}},
+		{.type = CONTROL_SEND_HANDSHAKE,
+			.handshake = {.len = 148, .message = {1}, .forget_source = 2}},
+		{.type = CONTROL_SEND_HANDSHAKE,
+			.handshake = {.len = 148, .message = {1}, .endpoint.family = AF_INET}},
+		{.type = CONTROL_SEND_COOKIE_REPLY,
+			.handshake = {.endpoint.family = AF_INET, .len = 64}},
+		{.type = CONTROL_SEND_COOKIE_REPLY,
+			.handshake = {.endpoint.family = AF_INET, .len = 148, .message = {1}}},
 	};
 	static const struct request requests[] = {
-		{.type = 0}, {.type = REQUEST_SET_KEEPALIVE}, {.type = REQUEST_REFUSE + 1},
-		{.type = UINT32_MAX}, {.type = REQUEST_ADD_PEER, .peer_id = MAX_PEERS},
+		{.type = 0},
+		{.type = REQUEST_SET_KEEPALIVE},
+		{.type = REQUEST_REFUSE + 1},
+		{.type = UINT32_MAX},
+		{.type = REQUEST_ADD_PEER, .peer_id = MAX_PEERS},
 		{.type = REQUEST_GET_PEER, .peer_id = UINT32_MAX},
 		{.type = REQUEST_SET_ENDPOINT, .endpoint.family = AF_UNIX},
 		{.type = REQUEST_ADD_ALLOWED_IP, .prefix = {.family = AF_INET, .cidr = 8}},
@@ -367,18 +421,87 @@ static void datapath_ends_on_nonsense(void **state)
 		{.type = REQUEST_SET_SOCKETS, .sockets = {.has_ipv4 = 1}},
 		{.type = REQUEST_SET_SOCKETS, .sockets = {.has_ipv4 = 1, .has_ipv6 = 1}},
 		{.type = REQUEST_SET_SOCKETS, .sockets = {.lane = 1}}, /* it has one TUN queue */
+		{.type = REQUEST_SET_SOCKETS, .sockets = {.has_ipv4 = 2}},
+		{.type = REQUEST_SET_LINK, .link = {.up = 2}},
+		{.type = REQUEST_SET_LINK, .link = {.mtu = PACKET_MAX + 1}},
+		{.type = REQUEST_FORGET_SOURCE, .endpoint.family = AF_UNIX},
 	};
-	const struct request sockets = {.type = REQUEST_SET_SOCKETS, .sockets = {.has_ipv4 = 1}};
-	struct subject s;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(controls); i++)
 		ends_on(ROLE_DATAPATH, FIRST, &controls[i], sizeof(controls[i]), "a bad control");
 	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
 		ends_on(ROLE_DATAPATH, MONITOR, &requests[i], sizeof(requests[i]), "a bad request");
-	s = start(ROLE_DATAPATH);
-	assert_int_equal(ipc_send_fds(s.monitor, &sockets, sizeof(sockets), (int[]){2, 2}, 2), 0);
-	assert_int_not_equal(await_end(&s), 0);
+}
+
+static void datapath_ends_on_descriptors_that_are_no_udp_sockets(void **state)
+{
+	const int udp4 = socket(AF_INET, SOCK_DGRAM, 0), udp6 = socket(AF_INET6, SOCK_DGRAM, 0);
+	const int tcp = socket(AF_INET, SOCK_STREAM, 0), local = socket(AF_UNIX, SOCK_DGRAM, 0);
+	const struct {
+		uint32_t has_ipv4, has_ipv6;
+		int fds[2];
+		size_t num;
+		bool is_good;
+	} rows[] = {{1, 1, {udp4, udp6}, 2, true}, {0, 1, {udp6}, 1, true},
+		{1, 0, {udp4, udp6}, 2, false}, {1, 1, {udp6, udp4}, 2, false},
+		{0, 1, {udp4}, 1, false}, {1, 0, {tcp}, 1, false}, {1, 0, {local}, 1, false},
+		{1, 0, {STDERR_FILENO}, 1, false}, {2, 0, {udp4, udp4}, 2, false}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct subject s = start(ROLE_DATAPATH);
+		struct request request = {.type = REQUEST_SET_SOCKETS,
+			.sockets = {rows[i].has_ipv4, rows[i].has_ipv6, 0}};
+		struct ack ack;
+
+		assert_int_equal(ipc_send_fds(s.monitor, &request, sizeof(request), rows[i].fds,
+					 rows[i].num),
+			0);
+		if (rows[i].is_good) {
+			request = (struct request){.type = REQUEST_SYNC};
+			assert_int_equal(
+				ipc_call(s.monitor, &request, sizeof(request), &ack, sizeof(ack)),
+				0);
+			close(s.monitor);
+			assert_int_equal(await_end(&s), 0);
+		} else {
+			assert_int_equal(await_end(&s), 1);
+		}
+	}
+	close(udp4);
+	close(udp6);
+	close(tcp);
+	close(local);
+}
+
+/* The cursor of a report is a place in a list of the datapath's. */
+static void datapath_ends_on_a_cursor_that_is_none(void **state)
+{
+	static const uint32_t cursors[] = {2, 3, 1000, UINT32_MAX};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cursors); i++) {
+		const struct request requests[] = {{.type = REQUEST_ADD_PEER, .peer_id = 1},
+			{.type = REQUEST_ADD_PEER, .peer_id = 2},
+			{.type = REQUEST_ADD_ALLOWED_IP,
+				.peer_id = 1,
+				.prefix = {AF_INET, 32, 0, {10}}},
+			{.type = REQUEST_ADD_ALLOWED_IP,
+				.peer_id = 2,
+				.prefix = {AF_INET, 32, 0, {10, 0, 0, 1}}},
+			{.type = REQUEST_GET_PEER, .peer_id = 1},
+			{.type = REQUEST_GET_PEER, .peer_id = 1, .cursor = cursors[i]}};
+		struct subject s = start(ROLE_DATAPATH);
+		struct report report;
+
+		for (size_t k = 0; k < ARRAY_SIZE(requests); k++)
+			assert_int_equal(ipc_send(s.monitor, &requests[k], sizeof(requests[k])), 0);
+		assert_int_equal(ipc_receive(s.monitor, &report, sizeof(report)), 0);
+		assert_int_equal(report.num_prefixes, 1);
+		assert_int_equal(ipc_receive(s.monitor, &report, sizeof(report)), -EPIPE);
+		assert_int_equal(await_end(&s), 1);
+	}
 }
 
 static int setup(void **state)
@@ -399,9 +522,12 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(vault_does_not_wait_for_one_who_asks_and_does_not_listen),
 		cmocka_unit_test(engine_ends_on_wrong_sizes),
 		cmocka_unit_test(engine_ends_on_nonsense),
-		cmocka_unit_test(engine_ends_on_a_bad_answer_of_the_vault),
+		cmocka_unit_test(engine_ends_on_an_answer_of_the_wrong_size),
+		cmocka_unit_test(engine_ends_on_an_answer_to_another_question),
 		cmocka_unit_test(datapath_ends_on_wrong_sizes),
 		cmocka_unit_test(datapath_ends_on_nonsense),
+		cmocka_unit_test(datapath_ends_on_descriptors_that_are_no_udp_sockets),
+		cmocka_unit_test(datapath_ends_on_a_cursor_that_is_none),
 	};
 
 	role_main(tunnel_roles, ROLE_NUM, argc, argv);

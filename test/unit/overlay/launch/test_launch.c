@@ -6,7 +6,9 @@
 #include "overlay/launch/launch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -252,6 +254,75 @@ static void test_misbehaviour(void **state)
 	}
 }
 
+/* Ask so often that we are ready, and hear nothing of it, until there is no room for an answer or
+ * max is reached. Returns how many answers there were. */
+static int ask_deafly(const int ends[2], int max)
+{
+	const struct launch_request ready = {.type = LAUNCH_READY};
+	int num = 0, r = 0;
+
+	while (num < max && r == 0) {
+		assert_int_equal(ipc_send(ends[1], &ready, sizeof(ready)), 0);
+		r = launcher_serve(launcher, ends[0]);
+		num += r == 0;
+	}
+	assert_true(r == 0 || r == -EAGAIN);
+	return num;
+}
+
+/* A child that does not take its answers keeps nobody waiting, also where descriptors come with the
+ * answer. */
+static void test_nobody_is_waited_for(void **state)
+{
+	struct launch_request tunnel = {.type = LAUNCH_TUNNEL};
+	int ends[2], other_ends[2], room;
+
+	(void)state;
+	strcpy(tunnel.ifname, ours);
+	assert_int_equal(ipc_pair(ends), 0);
+	room = ask_deafly(ends, INT_MAX);
+	assert_int_equal(ipc_pair(other_ends), 0);
+	assert_int_equal(ask_deafly(other_ends, room), room);
+	assert_int_equal(ipc_send(other_ends[1], &tunnel, sizeof(tunnel)), 0);
+	alarm(30); /* ends this program should it wait */
+	assert_int_equal(launcher_serve(launcher, other_ends[0]), -EAGAIN);
+	alarm(0);
+	for (size_t i = 0; i < 2; i++) {
+		close(ends[i]);
+		close(other_ends[i]);
+	}
+}
+
+/* What a launcher says that is none: an answer, and descriptors with it. */
+static int hear(int fd, int32_t error, size_t num_fds)
+{
+	const struct launch_reply reply = {error};
+	int ends[2], uapi[2], before = open("/dev/null", O_RDONLY), after, r;
+
+	assert_int_equal(ipc_pair(ends), 0);
+	assert_int_equal(ipc_send_fds(ends[0], &reply, sizeof(reply), (int[]){fd, fd}, num_fds), 0);
+	r = launch_tunnel(ends[1], ours, uapi);
+	close(ends[0]);
+	close(ends[1]);
+	close(before);
+	after = open("/dev/null", O_RDONLY);
+	assert_int_equal(after, before); /* it keeps none */
+	close(after);
+	return r;
+}
+
+static void test_answers(void **state)
+{
+	(void)state;
+	assert_int_equal(hear(STDERR_FILENO, -EBUSY, 0), -EBUSY);
+	assert_int_equal(hear(STDERR_FILENO, 0, 0), -EPROTO);
+	assert_int_equal(hear(STDERR_FILENO, 0, 1), -EPROTO);
+	assert_int_equal(hear(STDERR_FILENO, -EBUSY, 1), -EPROTO);
+	assert_int_equal(hear(STDERR_FILENO, -EBUSY, 2), -EPROTO);
+	assert_int_equal(hear(STDERR_FILENO, 1, 0), -EPROTO);
+	assert_int_equal(hear(STDERR_FILENO, INT32_MIN, 0), -EPROTO);
+}
+
 /* A tunnel that dies is reported by its name, and can be started again. */
 static void test_death(void **state)
 {
@@ -310,6 +381,8 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(test_tunnel),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_misbehaviour),
+		cmocka_unit_test(test_nobody_is_waited_for),
+		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_death),
 		cmocka_unit_test(test_no_program),
 		cmocka_unit_test(test_default_source),

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Doubles of vault, engine and datapath, for a monitor that does not know: one of the processes it
+ * starts is such a double, which does what it is asked until a lot says that it lies.
+ */
+#ifndef ADIT_TEST_DOUBLES_H
+#define ADIT_TEST_DOUBLES_H
+
+#include <net/if.h>
+
+#include "tunnel/roles.h"
+
+/* What a double says on stderr before it lies. */
+#define DOUBLES_LIE "now it lies: "
+
+/* Whoever runs as a role in a tunnel of this name, of which this role is a double, gets the seed
+ * from it: up to 24 bits. Names are unique, as UAPI sockets have no namespace. */
+void doubles_name(char ret_ifname[IFNAMSIZ], enum tunnel_role role, uint64_t seed);
+
+/* If this process was started as a role: be it, or its double; does not return then. */
+void doubles_main(int argc, char *argv[]);
+
+#endif

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""Floods from strangers while others work.
+
+    theirs 10.9.1.2 ---- 10.9.1.1  ours  10.9.3.1 ---- 198.18.0.0/15 stranger
+    friends 10.9.2.2 --- 10.9.2.1  the tunnel
+
+What the stranger sends comes from random addresses (bench/flood.c), of which it hears the answers.
+"""
+
+import collections
+import json
+import shutil
+import time
+import warnings
+
+import pytest
+
+import drills
+from hosts import wait_until
+from traffic import Tcp, answers, ping
+from tunnels import AditTunnel, WireguardGoTunnel, adit_command
+
+PORT = 51820
+FORGED_PER_S = 10_000
+JUNK_PER_S = 500_000
+SECONDS = 8
+# A handshake message that is lost is sent again after 5 s; it takes two of them, one for the cookie.
+IN_TIME = 30
+SOON = 5
+
+
+class Rig:
+    def __init__(self, lab):
+        self.ours = lab.host("ours")
+        self.theirs, self.friends, self.stranger = map(lab.host, ("theirs", "friends", "stranger"))
+        for number, host in enumerate((self.theirs, self.friends, self.stranger), 1):
+            lab.link(self.ours, host).address([f"10.9.{number}.1/24"], [f"10.9.{number}.2/24"])
+        self.ours.run("ip", "route", "add", "198.18.0.0/15", "via", "10.9.3.2")
+        self.stranger.run("ip", "route", "add", "local", "198.18.0.0/15", "dev", "lo")
+        self.stranger.run("nft", "-f", "-", input="""
+            table ip seen {
+                chain prerouting {
+                    type filter hook prerouting priority raw;
+                    udp sport 51820 @th,64,32 0x03000000 counter comment "cookie replies"
+                    udp sport 51820 @th,64,32 != 0x03000000 counter comment "others"
+                }
+            }""")
+        self.tunnel = AditTunnel(self.ours, ["10.8.0.1/24"], PORT).start()
+        self.honest = AditTunnel(self.theirs, ["10.8.0.2/24"], PORT).start()
+        self.tunnel.add(self.honest)
+        self.honest.add(self.tunnel, f"10.9.1.1:{PORT}")
+        ping(self.theirs, "10.8.0.1")
+
+    def heard(self):
+        """What the stranger got: cookie replies, and other messages."""
+        out = json.loads(self.stranger.run("nft", "-j", "list", "table", "ip", "seen").out)
+        return [part["counter"]["packets"] for each in out["nftables"] if "rule" in each
+                for part in each["rule"]["expr"] if "counter" in part]
+
+    def sent(self):
+        """Packets from the stranger that came to our side of the wire."""
+        out = json.loads(self.ours.run("ip", "-j", "-s", "link", "show", "dev", "eth2").out)
+        return out[0]["stats64"]["rx"]["packets"]
+
+    def dropped(self):
+        """Datagrams that led to nothing, by reason."""
+        out = self.ours.run(*adit_command(), "show", self.tunnel.ifname, "--json").out
+        return collections.Counter(json.loads(out)["dropped"])
+
+    def flood(self, program, rate, *public_key):
+        return self.stranger.popen(program, "10.9.3.1", PORT, rate, 2 * IN_TIME, *public_key)
+
+    def newcomer(self, kind, number):
+        """A peer that we know and that never was here; it begins."""
+        port = PORT + number
+        tunnel = kind(self.friends, [f"10.8.{number}.2/24"], port).start()
+        self.tunnel.add(tunnel, allowed_ips=[f"10.8.{number}.2/32"])
+        self.tunnel.host.address_add(self.tunnel.ifname, f"10.8.{number}.1/24")
+        tunnel.add(self.tunnel, f"10.9.2.1:{PORT}", keepalive=1,
+                   allowed_ips=[f"10.8.{number}.1/32"])
+        return f"10.8.{number}.1"
+
+
+@pytest.fixture
+def rig(lab):
+    return Rig(lab)
+
+
+@pytest.fixture(scope="session")
+def flood_program():
+    drills.build("bench/flood")
+    return drills.BUILD / "bench" / "flood"
+
+
+def check_progress(report):
+    """Every second moved data. Gives MB each."""
+    moved = [each["sum"]["bytes"] for each in report["intervals"] if each["sum"]["seconds"] > 0.5]
+    assert min(moved) > 0, f"TCP stood still: {moved}"
+    return [round(each / 1e6) for each in moved]
+
+
+def say_if_fewer(rate, wanted):
+    if rate < 0.9 * wanted:
+        warnings.warn(f"this machine managed {rate:.0f} datagrams a second of {wanted}")
+
+
+def test_forged_initiations(rig, flood_program):
+    """They cost us arithmetic, until they are asked for cookies that their senders do not want."""
+    kinds = [AditTunnel] + [WireguardGoTunnel] * bool(shutil.which("wireguard-go"))
+    begin = time.monotonic()
+    flood = rig.flood(flood_program, FORGED_PER_S, rig.tunnel.public_key)
+    transfer = Tcp(rig.theirs, rig.ours, "10.8.0.1", SECONDS)
+    wait_until(lambda: rig.heard()[0] > 1000, SOON, "cookie replies are on the wire")
+    asked = time.monotonic()
+    waiting = {rig.newcomer(kind, number): kind.__name__ for number, kind in enumerate(kinds, 1)}
+    took = {}
+    while waiting:
+        assert time.monotonic() - asked < IN_TIME, f"kept out: {waiting}"
+        for address in [each for each in waiting if answers(rig.friends, each)]:
+            took[waiting.pop(address)] = f"{time.monotonic() - asked:.1f} s"
+    moved = check_progress(transfer.finish())
+    assert flood.poll() is None
+    rate = rig.dropped().total() / (time.monotonic() - begin)
+    flood.stop()
+    cookies, others = rig.heard()
+    print(f"{rate:.0f} forged initiations a second, {cookies} cookie replies; in after {took}; "
+          f"TCP moved {moved} MB")
+    assert others == 0
+    say_if_fewer(rate, FORGED_PER_S)
+    ping(rig.theirs, "10.8.0.1", count=20)
+
+
+def test_junk(rig, flood_program):
+    begin = time.monotonic()
+    flood = rig.flood(flood_program, JUNK_PER_S)
+    moved = check_progress(Tcp(rig.theirs, rig.ours, "10.8.0.1", SECONDS).finish())
+    rate = rig.dropped()["bad_mac1"] / (time.monotonic() - begin)
+    sent = rig.sent() / (time.monotonic() - begin)
+    flood.stop()
+    ping(rig.theirs, "10.8.0.1", count=20)
+    print(f"{sent:.0f} datagrams a second of {JUNK_PER_S} wanted, {rate:.0f} of them read; "
+          f"TCP moved {moved} MB")
+    assert rig.heard() == [0, 0]
+    say_if_fewer(sent, JUNK_PER_S)
