@@ -21,7 +21,7 @@
 #include "net/tun.h"
 #include "tunnel.h"
 
-enum { SKIPPED = 77, SEEDS = 30, ACTS_MAX = 24, MAX_FAILURES = 5 };
+enum { SKIPPED = 77, SEEDS = 40, ACTS_MAX = 24, MAX_FAILURES = 5 };
 
 static struct {
 	const char *program, *pair; /* pair: the only one; NULL: all */
@@ -243,8 +243,11 @@ static void run_seed(uint64_t seed, int tun_fd)
 		if (is_chosen(pairs[i].name))
 			run_pair(&pairs[i], seed, tun_fd);
 	}
-	for (int liar = ROLE_VAULT; liar < ROLE_NUM; liar++)
-		run_tunnel((enum tunnel_role)liar, seed);
+	/* a whole tunnel takes ten times as long: one of the three for each seed */
+	for (unsigned liar = ROLE_VAULT; liar < ROLE_NUM; liar++) {
+		if (options.pair || seed % (ROLE_NUM - ROLE_VAULT) == liar - ROLE_VAULT)
+			run_tunnel((enum tunnel_role)liar, seed);
+	}
 }
 
 static bool read_options(int argc, char *argv[])
