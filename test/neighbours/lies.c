@@ -44,7 +44,7 @@ static enum expectation speak_wrongly(struct session *s)
 	uint32_t type;
 
 	draw_good(&s->dice, kind, message, s->pair->len);
-	if (dice_below(&s->dice, 4) == 0) {
+	if (!s->pair->is_untyped && dice_below(&s->dice, 4) == 0) {
 		note(s, "wrong:", "type");
 		type = draw_wrong_type(&s->dice, s->pair->kinds, s->pair->num_kinds);
 		memcpy(message, &type, sizeof(type));

@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "overlay/door/door.h"
+
 #define AT(type, member) offsetof(type, member), sizeof(((type *)0)->member)
 
 #define HANDSHAKES (1U << MESSAGE_INITIATION | 1U << MESSAGE_RESPONSE)
@@ -150,22 +152,32 @@ static const struct kind controls[] = {
 	{"purge staged", CONTROL_PURGE_STAGED, false, false, {PEER}},
 };
 
+/* --- hub -> door ----------------------------------------------------- */
+
+static const struct kind verdicts[] = {
+	{"verdict", 1, false, false, {BELOW(struct door_verdict, is_refused, 2)}},
+};
+
 #define KINDS(table) table, ARRAY_SIZE(table)
 
 const struct pair pairs[] = {
-	{"monitor-vault", ROLE_VAULT, END_MONITOR, "monitor", false, sizeof(struct vault_request),
-		KINDS(vault_requests)},
-	{"engine-vault", ROLE_VAULT, END_FIRST, "engine", false, sizeof(struct vault_mixing),
+	{"monitor-vault", ROLE_VAULT, END_MONITOR, "monitor", false, false,
+		sizeof(struct vault_request), KINDS(vault_requests)},
+	{"engine-vault", ROLE_VAULT, END_FIRST, "engine", false, false, sizeof(struct vault_mixing),
 		KINDS(mixings)},
-	{"monitor-engine", ROLE_ENGINE, END_MONITOR, "monitor", false, sizeof(struct request),
-		KINDS(engine_requests)},
-	{"vault-engine", ROLE_ENGINE, END_FIRST, "vault", true, sizeof(struct vault_mixing),
+	{"monitor-engine", ROLE_ENGINE, END_MONITOR, "monitor", false, false,
+		sizeof(struct request), KINDS(engine_requests)},
+	{"vault-engine", ROLE_ENGINE, END_FIRST, "vault", true, false, sizeof(struct vault_mixing),
 		KINDS(mixings)},
-	{"datapath-engine", ROLE_ENGINE, END_SECOND, "datapath", false, sizeof(struct event),
+	{"datapath-engine", ROLE_ENGINE, END_SECOND, "datapath", false, false, sizeof(struct event),
 		KINDS(events)},
-	{"monitor-datapath", ROLE_DATAPATH, END_MONITOR, "monitor", false, sizeof(struct request),
-		KINDS(datapath_requests)},
-	{"engine-datapath", ROLE_DATAPATH, END_FIRST, "engine", false, sizeof(struct control),
-		KINDS(controls)},
+	{"monitor-datapath", ROLE_DATAPATH, END_MONITOR, "monitor", false, false,
+		sizeof(struct request), KINDS(datapath_requests)},
+	{"engine-datapath", ROLE_DATAPATH, END_FIRST, "engine", false, false,
+		sizeof(struct control), KINDS(controls)},
+	{"hub-door", SURVIVOR_DOOR, END_MONITOR, "hub", false, true, sizeof(struct door_verdict),
+		KINDS(verdicts)},
+	{"vault-door", SURVIVOR_DOOR, END_FIRST, "vault", true, false, sizeof(struct vault_mixing),
+		KINDS(mixings)},
 };
 const size_t num_pairs = ARRAY_SIZE(pairs);

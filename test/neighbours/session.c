@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "lies.h"
+#include "overlay/door/door.h"
 
 void session_fail(struct session *s, const char *why)
 {
@@ -80,13 +81,21 @@ static void answer_question(struct session *s, const struct vault_mixing *questi
 	}
 }
 
+static bool asks_vault(const struct session *s, enum end end)
+{
+	return end == END_FIRST &&
+	       (s->subject.role == ROLE_ENGINE || s->subject.role == SURVIVOR_DOOR);
+}
+
 /* Whether it may say something of this size here; what is an answer is checked off. */
 static bool is_expected(struct session *s, enum end end, size_t len)
 {
 	const bool is_vault = s->subject.role == ROLE_VAULT;
 
-	if (!is_vault && end == END_FIRST && s->subject.role == ROLE_ENGINE)
+	if (asks_vault(s, end))
 		return len == sizeof(struct vault_mixing);
+	if (s->subject.role == SURVIVOR_DOOR)
+		return len == sizeof(struct door_question);
 	if (!is_vault && end != END_MONITOR)
 		return len == (end == END_WANTED ? sizeof(struct prefix) : sizeof(struct event));
 	if (s->owed[end] == 0)
@@ -114,7 +123,7 @@ static void listen_at(struct session *s, enum end end)
 		session_fail(s, "it says what nobody asked for, or of the wrong size");
 		return;
 	}
-	if (s->subject.role == ROLE_ENGINE && end == END_FIRST)
+	if (asks_vault(s, end))
 		answer_question(s, (const void *)message);
 	else if (end == s->asked)
 		memcpy(s->answer, message, (size_t)n);
@@ -154,6 +163,28 @@ bool session_ask(struct session *s, enum end end, const void *message, size_t le
 	return await_answers(s, end);
 }
 
+/* A stranger's request to enrol, which only the vault's answers can open. */
+static void knock(struct session *s)
+{
+	const struct enrol_request request = {
+		.version = ENROL_VERSION, .network = "lab", .hostname = "robot"};
+	const struct sockaddr_in door = {.sin_family = AF_INET,
+		.sin_port = htons(FUZZ_DOOR_PORT),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct enrol_initiator initiator = {0};
+	struct message_enrol message;
+	uint8_t private_key[KEY_LEN], random[36];
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	for (size_t i = 0; i < sizeof(random); i++)
+		random[i] = (uint8_t)dice_roll(&s->dice);
+	memcpy(private_key, random + 1, KEY_LEN);
+	if (enrol_create_request(
+		    &initiator, private_key, s->public_key, &request, random, 1, &message) == 0)
+		(void)!sendto(fd, &message, sizeof(message), 0, (const void *)&door, sizeof(door));
+	close(fd);
+}
+
 void session_prompt(struct session *s)
 {
 	struct event event = {.type = EVENT_HANDSHAKE_MESSAGE,
@@ -161,6 +192,10 @@ void session_prompt(struct session *s)
 		.endpoint.family = AF_INET,
 		.message = {MESSAGE_INITIATION}};
 
+	if (s->subject.role == SURVIVOR_DOOR) {
+		knock(s);
+		return;
+	}
 	for (size_t i = 8; i < sizeof(event.message); i++)
 		event.message[i] = (uint8_t)dice_roll(&s->dice);
 	session_send(s, END_SECOND, &event, sizeof(event));
@@ -194,10 +229,9 @@ static void tell(struct session *s, struct request request)
 
 static void begin_engine(struct session *s)
 {
-	uint8_t private_key[KEY_LEN] = {1, 2, 3};
 	struct request request = {.type = REQUEST_SET_PUBLIC_KEY};
 
-	keyring_set_private_key(s->keyring, private_key, request.key);
+	memcpy(request.key, s->public_key, KEY_LEN);
 	tell(s, request);
 	for (uint32_t id = 0; id < FUZZ_PEERS; id++) {
 		request = (struct request){.type = REQUEST_ADD_PEER, .peer_id = id};
@@ -233,17 +267,23 @@ static void begin_datapath(struct session *s)
 }
 
 bool session_begin(
-	struct session *s, const struct pair *pair, uint64_t seed, int tun_fd, bool is_verbose)
+	struct session *s, const struct pair *pair, uint64_t seed, int device_fd, bool is_verbose)
 {
 	const struct request sync = {.type = REQUEST_SYNC};
+	const uint8_t private_key[KEY_LEN] = {1, 2, 3};
 
 	*s = (struct session){.pair = pair,
 		.dice.state = seed,
 		.is_verbose = is_verbose,
 		.keyring = keyring_new()};
 	s->is_honest = dice_below(&s->dice, 3) == 0;
-	if (!s->keyring || !subject_start(&s->subject, pair->survivor, tun_fd))
+	if (!s->keyring)
 		return false;
+	keyring_set_private_key(s->keyring, private_key, s->public_key);
+	if (!subject_start(&s->subject, pair->survivor, device_fd, s->public_key))
+		return false;
+	if (pair->survivor == SURVIVOR_DOOR)
+		return true;
 	if (pair->survivor == ROLE_VAULT)
 		begin_vault(s);
 	else if (pair->survivor == ROLE_ENGINE)

@@ -24,6 +24,7 @@ struct session {
 	struct subject subject;
 	struct dice dice;
 	struct keyring *keyring;     /* what the vault knows, when we are the vault */
+	uint8_t public_key[KEY_LEN]; /* of its private key */
 	enum end asked;		     /* where the question was asked, of which this is: */
 	uint8_t answer[MESSAGE_MAX]; /* the last one */
 	unsigned owed[NUM_ENDS];     /* answers */
@@ -37,7 +38,7 @@ struct session {
 /* Start the survivor and bring it to where it has something to do. Returns false when that fails.
  */
 MUST_CHECK bool session_begin(struct session *session, const struct pair *pair, uint64_t seed,
-	int tun_fd, bool is_verbose);
+	int device_fd, bool is_verbose);
 void session_end(struct session *session);
 
 /* Note a failure, the first one. */
@@ -62,7 +63,7 @@ void session_listen(struct session *session, int timeout_ms);
 /* Ask something, and get the answer, which is in session->answer. Returns false when none came. */
 MUST_CHECK bool session_ask(struct session *session, enum end end, const void *message, size_t len);
 
-/* Have the engine ask the vault something. */
+/* Have engine or door ask the vault something. */
 void session_prompt(struct session *session);
 
 #endif

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "overlay/hub/roles.h"
+
 enum { READY_TIMEOUT_S = 20, LOG_MAX = 1 << 16 };
 
 int log_begin(int *ret_saved)
@@ -50,8 +52,8 @@ static bool add_pair(struct subject *s, enum end end, int *fds, unsigned *num)
 	return true;
 }
 
-/* Its descriptors, in the order of roles.h. */
-static bool make_fds(struct subject *s, int tun_fd, int *fds, unsigned *num)
+/* Its descriptors, in the order of roles.h and door.h. */
+static bool make_fds(struct subject *s, int device_fd, int *fds, unsigned *num)
 {
 	int page_fd;
 
@@ -59,6 +61,10 @@ static bool make_fds(struct subject *s, int tun_fd, int *fds, unsigned *num)
 		return false;
 	if (s->role == ROLE_VAULT)
 		return true;
+	if (s->role == SURVIVOR_DOOR) {
+		fds[(*num)++] = dup(device_fd);
+		return true;
+	}
 	if (s->role == ROLE_ENGINE && !add_pair(s, END_SECOND, fds, num))
 		return false;
 	page_fd = status_create();
@@ -69,34 +75,45 @@ static bool make_fds(struct subject *s, int tun_fd, int *fds, unsigned *num)
 	if (s->role == ROLE_DATAPATH) {
 		if (!add_pair(s, END_WANTED, fds, num))
 			return false;
-		fds[(*num)++] = dup(tun_fd);
+		fds[(*num)++] = dup(device_fd);
 	}
 	return true;
 }
 
-bool subject_start(struct subject *s, enum tunnel_role role, int tun_fd)
+static bool become_ready(struct subject *s, const uint8_t key[KEY_LEN])
 {
+	struct door_setup setup = {.has_ipv4 = 1};
 	struct ack ack = {0};
+	int fd = s->ends[END_MONITOR];
+
+	memcpy(setup.hub_key, key, KEY_LEN);
+	if (s->role == SURVIVOR_DOOR && ipc_send(fd, &setup, sizeof(setup)) < 0)
+		return false;
+	return ipc_limit_waiting(fd, READY_TIMEOUT_S) == 0 &&
+	       ipc_receive(fd, &ack, sizeof(ack)) == 0 && ack.type == ACK_READY;
+}
+
+bool subject_start(struct subject *s, unsigned role, int device_fd, const uint8_t key[KEY_LEN])
+{
+	const struct role *started =
+		role == SURVIVOR_DOOR ? &hub_roles[HUB_ROLE_DOOR] : &tunnel_roles[role];
 	int fds[8], saved;
 	unsigned num = 0;
 
 	*s = (struct subject){.role = role, .ends = {-1, -1, -1, -1}};
-	if (!make_fds(s, tun_fd, fds, &num)) {
+	if (!make_fds(s, device_fd, fds, &num)) {
 		perror("descriptors");
 		return false;
 	}
 	s->log_fd = log_begin(&saved);
-	s->pid = role_start(&tunnel_roles[role], "fuzz0", fds, num);
+	s->pid = role_start(started, "fuzz0", fds, num);
 	log_end(saved);
 	for (unsigned i = 0; i < num; i++)
 		close(fds[i]);
-	if (s->pid < 0 || ipc_limit_waiting(s->ends[END_MONITOR], READY_TIMEOUT_S) < 0 ||
-		ipc_receive(s->ends[END_MONITOR], &ack, sizeof(ack)) < 0 || ack.type != ACK_READY) {
-		fprintf(stderr, "the %s does not start: %s\n", tunnel_roles[role].name,
-			subject_log(s));
-		return false;
-	}
-	return true;
+	if (s->pid > 0 && become_ready(s, key))
+		return true;
+	fprintf(stderr, "the %s does not start: %s\n", started->name, subject_log(s));
+	return false;
 }
 
 bool subject_has_ended(struct subject *s)

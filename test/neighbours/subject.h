@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A role of the tunnel, a real process in its sandbox, all of whose neighbours are this program.
+ * A role of a tunnel, or a hub's door: a real process in its sandbox, all of whose neighbours are
+ * this program.
  */
 #ifndef ADIT_TEST_SUBJECT_H
 #define ADIT_TEST_SUBJECT_H
@@ -9,28 +10,32 @@
 #include "tunnel/roles.h"
 #include "tunnel/status_map.h"
 
-/* Our ends of its sockets, in the order of roles.h. */
+enum { SURVIVOR_DOOR = ROLE_NUM }; /* besides those of enum tunnel_role */
+
+/* Our ends of its sockets, in the order of roles.h and door.h. */
 enum end {
-	END_MONITOR,
-	END_FIRST,  /* the vault's engine, the engine's vault, the datapath's engine */
-	END_SECOND, /* the engine's datapath */
-	END_WANTED, /* the datapath's */
+	END_MONITOR, /* the door's hub */
+	END_FIRST,   /* the vault's engine, the vault of engine and door, the datapath's engine */
+	END_SECOND,  /* the engine's datapath */
+	END_WANTED,  /* the datapath's */
 	NUM_ENDS,
 };
 
 struct subject {
-	enum tunnel_role role;
+	unsigned role;
 	pid_t pid;
 	int ends[NUM_ENDS];	  /* -1: it has none, or none any more */
 	int log_fd;		  /* what it says on stderr */
-	struct status_page *page; /* NULL: the vault has none */
+	struct status_page *page; /* NULL: it has none */
 	bool is_reaped;
 	int status; /* then: as waitpid has it */
 };
 
-/* Start it, and wait until it is ready. The datapath gets the TUN device tun_fd. Returns false,
- * with a message, when that fails. */
-MUST_CHECK bool subject_start(struct subject *subject, enum tunnel_role role, int tun_fd);
+/* Start it, and wait until it is ready. The datapath gets the TUN device device_fd, the door the
+ * UDP socket device_fd, and its hub's key is key. Returns false, with a message, when that fails.
+ */
+MUST_CHECK bool subject_start(
+	struct subject *subject, unsigned role, int device_fd, const uint8_t key[KEY_LEN]);
 
 /* Whether it has ended. */
 bool subject_has_ended(struct subject *subject);

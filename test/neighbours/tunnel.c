@@ -21,24 +21,25 @@
 #include "net/link_address.h"
 #include "subject.h"
 
-enum { PATIENCE_MS = 20000, ROUNDS = 3 };
+enum { PATIENCE_MS = 20000, ROUNDS = 3, REPLY_MAX = 1 << 20 };
 
 #define KEY(digit)                                                                                \
 	digit digit digit digit digit digit digit digit digit digit digit digit digit digit digit \
 		digit digit digit digit digit digit digit digit digit digit digit digit digit     \
 			digit digit digit digit
 
-/* What a client asks for; between the first two the interface comes up, after them it goes down. */
+#define PEER_A "public_key=" KEY("34") "\n"
+#define PEER_B "public_key=" KEY("56") "\n"
+#define PSK "preshared_key=" KEY("78") "\n"
+#define ENDPOINT "endpoint=127.0.0.1:9\npersistent_keepalive_interval=1\n"
+#define START "set=1\nprivate_key=" KEY("12") "\nreplace_peers=true\n"
+
+/* What a client asks for; after the second the interface comes up. */
 static const char *const requests[] = {
-	"set=1\nprivate_key=" KEY("12") "\nreplace_peers=true\npublic_key=" KEY(
-		"34") "\npreshared_key=" KEY("56") "\nendpoint=127.0.0.1:9\n"
-						   "persistent_keepalive_interval=1\nallowed_ip=10."
-						   "0.0.1/"
-						   "32\npublic_key=" KEY(
-							   "78") "\nallowed_ip=10.0.0.2/32\n\n",
+	START PEER_A PSK ENDPOINT "allowed_ip=10.0.0.1/32\n" PEER_B "allowed_ip=10.0.0.2/32\n\n",
 	"get=1\n\n",
 	"get=1\n\n",
-	"set=1\npublic_key=" KEY("34") "\nremove=true\npublic_key=" KEY("9a") "\n\n",
+	"set=1\n" PEER_A "remove=true\n\n",
 	"get=1\n\n",
 };
 
@@ -58,32 +59,30 @@ static int connect_uapi(void)
 	return fd;
 }
 
-/* Returns whether there was an answer that ends as one should. */
+static bool is_success(const char *reply, size_t len)
+{
+	static const char end[] = "errno=0\n\n";
+	const size_t end_len = sizeof(end) - 1;
+
+	return len >= end_len && memcmp(reply + len - end_len, end, end_len) == 0;
+}
+
+/* Returns whether it was done. */
 static bool request(const char *text)
 {
-	char tail[64] = "", buffer[4096];
+	static char reply[REPLY_MAX];
 	int fd = connect_uapi();
 	struct pollfd readable = {.fd = fd, .events = POLLIN};
 	ssize_t n = fd < 0 ? -1 : send(fd, text, strlen(text), MSG_NOSIGNAL);
+	size_t len = 0;
 
-	while (n > 0 && !strstr(tail, "errno=0\n\n") && poll(&readable, 1, PATIENCE_MS) > 0) {
-		n = read(fd, buffer, sizeof(buffer));
-		if (n > 0) {
-			size_t keep = strlen(tail), take = (size_t)n;
-
-			if (take >= sizeof(tail) / 2)
-				keep = 0, take = sizeof(tail) / 2;
-			if (keep + take >= sizeof(tail)) {
-				memmove(tail, tail + keep - 16, 16);
-				keep = 16;
-			}
-			memcpy(tail + keep, buffer + n - take, take);
-			tail[keep + take] = '\0';
-		}
+	while (n > 0 && !is_success(reply, len) && poll(&readable, 1, PATIENCE_MS) > 0) {
+		n = read(fd, reply + len, sizeof(reply) - len);
+		len += n > 0 ? (size_t)n : 0;
 	}
 	if (fd >= 0)
 		close(fd);
-	return strstr(tail, "errno=0\n\n") != NULL;
+	return is_success(reply, len);
 }
 
 /* Give it something to do, until it is over or everything was asked for. */
@@ -133,17 +132,28 @@ static bool is_all_gone(void)
 	return fd < 0 && errno == ENOENT && if_nametoindex(ifname) == 0;
 }
 
-/* Whether the log has a reason after the lie, and it names the liar, or is that one's death. */
+/* Whether it names the liar, as it should, except at start, or when that has left in good order. */
 static bool blames(const char *log, enum tunnel_role liar)
 {
-	static const char *const forms[] = {
-		"a process did not start: ", "the other processes ended without a reason: "};
 	char text[64];
 
 	snprintf(text, sizeof(text), "the %s", tunnel_roles[liar].name);
-	if (strstr(log, text))
-		return true;
-	return strstr(log, forms[0]) || strstr(log, forms[1]);
+	return strstr(log, text) || strstr(log, "a process did not start: ") ||
+	       strstr(log, "ended without a reason: ");
+}
+
+static const char *judge_truth(int status, bool was_used)
+{
+	if (!was_used)
+		return "the monitor does not answer";
+	return WEXITSTATUS(status) == 0 ? NULL : "the monitor ends for no reason";
+}
+
+static const char *judge_lie(enum tunnel_role liar, const char *log, int status)
+{
+	if (WEXITSTATUS(status) != 1)
+		return "the monitor takes a lie for the truth";
+	return blames(log, liar) ? NULL : "the monitor does not say because of whom it ends";
 }
 
 static const char *judge(
@@ -153,13 +163,7 @@ static const char *judge(
 		return "a sanitizer reports";
 	if (!WIFEXITED(status))
 		return "the monitor was killed";
-	if (!has_lied)
-		return !was_used		  ? "the monitor does not answer"
-		       : WEXITSTATUS(status) != 0 ? "the monitor ends for no reason"
-						  : NULL;
-	if (WEXITSTATUS(status) != 1)
-		return "the monitor takes a lie for the truth";
-	return blames(log, liar) ? NULL : "the monitor does not say because of whom it ends";
+	return has_lied ? judge_lie(liar, log, status) : judge_truth(status, was_used);
 }
 
 const char *tunnel_run(enum tunnel_role liar, uint64_t seed, const char **ret_log, bool *ret_lied)

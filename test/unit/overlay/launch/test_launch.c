@@ -293,6 +293,57 @@ static void test_nobody_is_waited_for(void **state)
 	}
 }
 
+/* Noise, of which it is known whether an honest child could say it: a tunnel's name is always one
+ * that is refused. Returns its length. */
+static size_t make_noise(struct launch_request *ret_request, bool *ret_is_message)
+{
+	const size_t len = rand() % 8 ? sizeof(*ret_request) : 1 + (size_t)rand() % 200;
+	uint8_t *bytes = (uint8_t *)ret_request;
+
+	for (size_t i = 0; i < sizeof(*ret_request); i++)
+		bytes[i] = (uint8_t)rand();
+	if (rand() % 4)
+		ret_request->type = 1 + (uint32_t)rand() % (LAUNCH_READY + 1);
+	ret_request->ifname[0] = '/';
+	if (rand() % 4)
+		ret_request->ifname[1 + rand() % (IFNAMSIZ - 1)] = '\0';
+	*ret_is_message = len == sizeof(*ret_request) && ret_request->type >= LAUNCH_TUNNEL &&
+			  ret_request->type <= LAUNCH_READY &&
+			  memchr(ret_request->ifname, 0, IFNAMSIZ) != NULL;
+	return len;
+}
+
+static void test_noise(void **state)
+{
+	unsigned num_messages = 0;
+	int ends[2];
+
+	(void)state;
+	srand(1);
+	assert_int_equal(ipc_pair(ends), 0);
+	for (int i = 0; i < 20000; i++) {
+		union {
+			struct launch_request request;
+			uint8_t bytes[201];
+		} noise = {0};
+		struct launch_reply reply;
+		bool is_message;
+		size_t len = make_noise(&noise.request, &is_message);
+		int expected = noise.request.type == LAUNCH_READY ? 0 : -EINVAL;
+
+		assert_int_equal(ipc_send(ends[1], &noise, len), 0);
+		assert_int_equal(launcher_serve(launcher, ends[0]), is_message ? 0 : -EPROTO);
+		assert_int_equal(ipc_try_receive(ends[1], &reply, sizeof(reply), NULL),
+			is_message ? 0 : -EAGAIN);
+		if (is_message)
+			assert_int_equal(reply.error, expected);
+		num_messages += is_message;
+	}
+	assert_in_range(num_messages, 1000, 19000);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* What a launcher says that is none: an answer, and descriptors with it. */
 static int hear(int fd, int32_t error, size_t num_fds)
 {
@@ -382,6 +433,7 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_misbehaviour),
 		cmocka_unit_test(test_nobody_is_waited_for),
+		cmocka_unit_test(test_noise),
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_death),
 		cmocka_unit_test(test_no_program),
