@@ -392,7 +392,6 @@ void faults_mend(void)
 		host->ipc_delay_ns = 0;
 		host->max_handshakes = 64;
 		host->under_load_at = 48;
-		host->under_load_until_ns = 0;
 		if (!host->is_running)
 			host_start(host);
 		if (host->is_asleep)

@@ -12,8 +12,6 @@
 
 #define WALL_START_NS (UINT64_C(1700000000) * SECOND_NS)
 
-enum { PEER_ID_STEP = 3, FIRST_PEER_ID = 5 };
-
 struct host hosts[HOSTS_MAX];
 unsigned num_hosts;
 

@@ -150,4 +150,7 @@ void host_receive(struct host *host, const struct datagram *datagram);
 /* The session with this key, as the one who sends with it installed it; NULL: none. */
 struct session *session_by_sending_key(const uint8_t key[KEY_LEN]);
 
+/* The session of a host that receives with this key; NULL: none. */
+struct session *session_by_receiving_key(struct host *host, const uint8_t key[KEY_LEN]);
+
 #endif

@@ -8,6 +8,10 @@
 
 #include "host.h"
 
+/* Numbers of peers are spread, as after many changes. */
+enum { PEER_ID_STEP = 3, FIRST_PEER_ID = 5 };
+enum { PEER_IDS_MAX = FIRST_PEER_ID + (HOSTS_MAX + 1) * PEER_ID_STEP };
+
 /* What the core asks of its surroundings. */
 extern const struct device_ops host_device_ops;
 extern const struct transport_ops host_transport_ops;

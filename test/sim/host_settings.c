@@ -53,7 +53,9 @@ static void start_processes(struct host *host)
 	host->memory.before_free = secrets_check_freed;
 	host->memory.ctx = host;
 	memory_of(&host->memory);
-	host->page = calloc(1, sizeof(*host->page));
+	/* as much of it as there can be peers */
+	host->page = calloc(1,
+		offsetof(struct status_page, peers) + PEER_IDS_MAX * sizeof(host->page->peers[0]));
 	host->keyring = keyring_new();
 	host->device = device_new(&device_ops, host->page);
 	host->transport = transport_new(&transport_ops, host->page);

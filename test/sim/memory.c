@@ -77,11 +77,12 @@ void *__wrap_calloc(size_t num, size_t size)
 
 void __wrap_free(void *p)
 {
-	struct block *block = (struct block *)p - 1;
+	struct block *block;
 	struct memory *memory;
 
 	if (!p)
 		return;
+	block = (struct block *)p - 1;
 	memory = block->memory;
 	if (memory) {
 		if (memory->before_free && block->size < LARGE)

@@ -22,7 +22,7 @@ void watch_event(struct host *host, const struct event *event);
 void watch_receives(struct host *host, const struct datagram *datagram);
 void watch_received(struct host *host, const struct datagram *datagram);
 
-/* A cookie-less start: a host may send a handshake message to another at once. */
+/* A host has forgotten its handshake with another, and when it was: the next may begin at once. */
 void watch_forgets(struct host *host, struct host *other);
 
 /* A host has done something: it still has no more of anything than it should. */
@@ -32,7 +32,7 @@ void watch_bounds(const struct host *host);
 void watch_stranger(const struct endpoint *address, uint32_t len);
 
 struct watch_counts {
-	uint64_t datagrams, sessions, delivered, replays_refused;
+	uint64_t datagrams, sessions;
 };
 extern struct watch_counts watch_counts;
 
