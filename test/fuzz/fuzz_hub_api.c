@@ -2,15 +2,18 @@
  *
  * Requests to the hub, by anybody: lines "CALLER METHOD PATH?QUERY", each followed by a line that
  * is the body. Callers are m (a member), p (pending), n (nobody), r (root), a (an admin of the
- * network), s (a user without a role). Whatever they say, an answer comes out; nobody who may not
- * changes anything; the hub stays usable.
+ * network), s (a user without a role). Or somebody enrols: "e HOSTNAME NETWORK", with a key filled
+ * with the body's first byte. Whatever they say, an answer comes out; nobody who may not changes
+ * anything; the hub stays usable.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "hub_world.h"
 #include "overlay/hub/changes.h"
+#include "overlay/hub/enrol.h"
 #include "overlay/hub/router.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -59,6 +62,30 @@ static void stream(struct member *member, uint64_t since)
 	close(fds[1]);
 }
 
+/* As the door asks, which lets only texts through. Who is taken in has a place and a name. */
+static void enrol(char *words, const char *body)
+{
+	struct door_question question = {.number = 1, .request.version = ENROL_VERSION};
+	const char *hostname = strsep(&words, " ");
+	struct door_verdict verdict;
+
+	memset(question.node_key, *body ? *body : 'x', KEY_LEN);
+	memset(question.request.join_key, WORLD_MEMBER, KEY_LEN);
+	for (const char *c = hostname; *c; c++) {
+		if (*c < ' ' || *c > '~')
+			return;
+	}
+	snprintf(question.request.hostname, sizeof(question.request.hostname), "%s", hostname);
+	snprintf(question.request.network, sizeof(question.request.network), "%s",
+		words && network_name_is_valid(words) ? words : "lab");
+	enrol_decide(&world.hub, &question, 1, &verdict);
+	if (verdict.is_refused)
+		return;
+	require(node_name_is_valid(verdict.answer.name));
+	require(verdict.answer.state >= ENROL_ACTIVE && verdict.answer.state <= ENROL_EXPIRED);
+	require(directory_member_by_key(&world.hub.directory, question.node_key) != NULL);
+}
+
 static void serve(char *head, const char *body)
 {
 	struct request request = {.hub = &world.hub, .caller = caller_of(*head), .body = body};
@@ -97,7 +124,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < REQUESTS_MAX && (head = strsep(&rest, "\n")) != NULL; i++) {
 		const char *body = strsep(&rest, "\n");
 
-		serve(head, body != NULL ? body : "");
+		if (strncmp(head, "e ", 2) == 0)
+			enrol(head + 2, body != NULL ? body : "");
+		else
+			serve(head, body != NULL ? body : "");
 	}
 	free(text);
 	return 0;

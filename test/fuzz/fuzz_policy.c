@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * Policies from outside. What is refused says why, in printable words; what is accepted decides and
- * lists the same, port by port.
+ * lists the same, port by port, and the filter makes elements of it that do not overlap.
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "overlay/policy/policy.h"
+#include "overlay/filter/elements.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -69,6 +69,31 @@ static void check_ports(const struct policy *policy, bool allows_by_default,
 			      &line) == lists(allowances, num, protocol, (uint16_t)port));
 }
 
+static bool follows(const struct element *one, const struct element *before)
+{
+	return one->set != before->set || one->first_protocol != before->first_protocol ||
+	       memcmp(&one->address, &before->address, sizeof(one->address)) != 0 ||
+	       one->first > before->last + 1;
+}
+
+static void check_elements(const struct policy_allowance *allowances, unsigned num)
+{
+	static const struct prefix addresses[] = {
+		{AF_INET, 32, 0, {10, 1}}, {AF_INET6, 128, 0, {0xfd, 1}}};
+	struct element *elements;
+	size_t num_elements;
+
+	check(elements_new(&elements, &num_elements, addresses, ARRAY_SIZE(addresses), allowances,
+		      num) == 0);
+	for (size_t i = 0; i < num_elements; i++) {
+		check(elements[i].first <= elements[i].last && elements[i].set < NUM_SETS);
+		check(elements[i].first_protocol <= elements[i].last_protocol);
+		check(i == 0 || follows(&elements[i], &elements[i - 1]));
+		check(elements_have(elements, num_elements, &elements[i]));
+	}
+	free(elements);
+}
+
 static void check_pair(const struct policy *policy, bool allows_by_default,
 	const struct policy_subject *from, const struct policy_subject *to)
 {
@@ -76,6 +101,7 @@ static void check_pair(const struct policy *policy, bool allows_by_default,
 	unsigned num = policy_allowances(policy, allows_by_default, from, to, allowances), line;
 
 	check(num <= POLICY_ALLOWANCES_MAX);
+	check_elements(allowances, num);
 	check(policy_decide(policy, allows_by_default, from, to, POLICY_ANY, 0, &line) ==
 		(num > 0));
 	check(policy_decide(policy, allows_by_default, from, to, POLICY_ICMP, 0, &line) ==

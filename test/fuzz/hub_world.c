@@ -12,7 +12,7 @@
 #include "overlay/hub/changes.h"
 #include "overlay/hub/enrol.h"
 
-enum { RUNS_OF_A_WORLD = 500 };
+enum { RUNS_OF_A_WORLD = 500, JOINS = 100 /* with each join key */ };
 
 void require(bool condition)
 {
@@ -32,7 +32,7 @@ static void add_node(struct hub_world *world, const char *name, uint8_t number, 
 {
 	struct realm *realm = directory_realm(&world->hub.directory, "lab");
 	struct join_key_info info = {
-		.network_id = realm->network.id, .max_uses = 1, .approves = approved};
+		.network_id = realm->network.id, .max_uses = JOINS, .approves = approved};
 	struct door_question question = {.number = number};
 	struct door_verdict verdict;
 
