@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "crypto/aead.h"
@@ -42,7 +41,7 @@ void crypto_check(int result)
 	if (!is_out_of_memory())
 		abort();
 	log_error("libcrypto: %s", strerror(ENOMEM));
-	_exit(1);
+	_Exit(1);
 }
 
 static EVP_CIPHER_CTX *cipher_context(const EVP_CIPHER *cipher, int is_seal)

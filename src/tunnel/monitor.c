@@ -267,10 +267,14 @@ static void start_roles(void)
 
 static void start(const char *ifname)
 {
+	/* a child that stands still is none that died */
+	const struct sigaction deaths = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP};
 	sigset_t signals;
 	int r;
 
 	monitor.ifname = ifname;
+	(void)setpgid(0, 0); /* for the starter, who has to find our children */
+	sigaction(SIGCHLD, &deaths, NULL);
 	/* What a request of megabytes took goes back to the system: else glibc learns to keep it.
 	 */
 	mallopt(M_MMAP_THRESHOLD, LARGE);

@@ -109,14 +109,20 @@ static bool wait_ready(int fd)
 	return n == 1;
 }
 
-/* Wait for the monitor, and for its children should it leave any. */
+/* Wait for the monitor, and for its children should it leave any. Those are of another user, so
+ * nobody but us may kill one that does not end by itself; they are in the monitor's process group,
+ * whose number is nobody else's before the monitor is reaped. */
 static int wait_end(const char *ifname)
 {
 	int status, result = 1;
-	pid_t pid;
+	siginfo_t child;
 
-	while ((pid = waitpid(-1, &status, 0)) > 0) {
-		if (pid != monitor_pid)
+	while (waitid(P_ALL, 0, &child, WEXITED | WNOWAIT) == 0) {
+		const bool is_monitor = child.si_pid == monitor_pid;
+
+		if (is_monitor)
+			kill(-child.si_pid, SIGKILL);
+		if (waitpid(child.si_pid, &status, 0) < 0 || !is_monitor)
 			continue;
 		monitor_pid = 0;
 		if (WIFSIGNALED(status)) {

@@ -82,7 +82,7 @@ static void send_data(struct host *insider, struct host *victim, const struct en
 {
 	static struct datagram d;
 	struct session *s = some_session(insider, victim);
-	struct message_data header = {.type = MESSAGE_DATA};
+	struct message_data header = {.type = le32(MESSAGE_DATA)};
 	uint32_t len;
 
 	if (!s)
@@ -93,8 +93,8 @@ static void send_data(struct host *insider, struct host *victim, const struct en
 		.source = insider->address,
 		.destination = *to};
 	len = write_inner(insider, victim, d.data + sizeof(header));
-	header.receiver_index = s->remote_index;
-	header.counter = d.counter;
+	header.receiver_index = le32(s->remote_index);
+	header.counter = le64(d.counter);
 	memcpy(d.data, &header, sizeof(header));
 	aead_seal(d.data + sizeof(header), d.data + sizeof(header), len, NULL, 0, d.counter,
 		s->sending_key);
