@@ -45,6 +45,7 @@ static void make_room(struct secrets *s)
 		filter_add(s, &s->list[i]);
 	}
 	must_hold(num_left < s->num, "secrets are few", "%u", s->num);
+	s->first -= s->first < s->num - num_left ? s->first : s->num - num_left;
 	s->num = num_left;
 }
 
@@ -87,18 +88,19 @@ void secrets_enter(struct host *host)
 	host->secrets.first = host->secrets.num;
 }
 
-/* It is good until it is replaced. */
 static bool is_cookie_secret(const struct host *host, const struct secret *secret)
 {
-	return !secret->is_used &&
-	       memcmp(inside_cookie_secret(host->device), secret->bytes, KEY_LEN) == 0;
+	return memcmp(inside_cookie_secret(host->device), secret->bytes, KEY_LEN) == 0;
 }
 
+/* It was taken for a handshake's, and is good until it is replaced. */
 static void cookie_secret_drawn(struct secrets *s, struct secret *secret)
 {
 	for (unsigned i = 0; i < s->num; i++)
 		s->list[i].is_dead |= s->list[i].kind == SECRET_COOKIE;
 	secret->kind = SECRET_COOKIE;
+	secret->is_dead = false;
+	secret->until_ns = 0;
 }
 
 void secrets_leave(struct host *host, bool prepares)

@@ -126,7 +126,9 @@ static void session_made(
 			"receiver indices are unique", "host %u, index %u", host->number,
 			keypair->local_index);
 	s = session_new(host, other, keypair);
-	trace_bytes("session", host->number, keypair->sending_key, KEY_LEN);
+	trace(s->is_initiator ? "session initiated" : "session answered", host->number,
+		other->number, keypair->local_index);
+	trace_bytes("session key", host->number, keypair->sending_key, KEY_LEN);
 	if (s->is_initiator) {
 		check_mirror(s);
 		check_response(host, other, s, keypair);
