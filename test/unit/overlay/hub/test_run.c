@@ -418,7 +418,7 @@ static void test_server_dies(void **state)
 	listen_to(&run);
 	assert_non_null(
 		strstr(run.text, "the server died (signal 9, Killed): it is started again"));
-	assert_true(SANITIZED || strstr(run.text, "Bad system call"));
+	assert_true(SANITIZED || strstr(run.text, "a forbidden system call"));
 	assert_non_null(strstr(run.text, "misbehaves"));
 	stop(&run);
 }

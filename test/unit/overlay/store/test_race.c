@@ -259,6 +259,14 @@ static unsigned expect_all_done(struct fixture *f, int fd, unsigned *number)
 	return num;
 }
 
+/* Wait until a change is told. */
+static void await_change(int fd)
+{
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+
+	assert_int_equal(poll(&readable, 1, 60000), 1);
+}
+
 static void killed_at_any_moment(void **state)
 {
 	enum { KILLS = 200 };
@@ -277,7 +285,11 @@ static void killed_at_any_moment(void **state)
 		assert_int_equal(pipe(pipe_fds), 0);
 		pid = start_changer(f, pipe_fds[1], number);
 		(void)close(pipe_fds[1]);
-		(void)usleep((unsigned)rand() % 8000); /* opening it takes half of that */
+		/* every other one while it opens the database, the rest at work, however slow the
+		 * disk is */
+		if (i % 2)
+			await_change(pipe_fds[0]);
+		(void)usleep((unsigned)rand() % 8000);
 		assert_int_equal(kill(pid, SIGKILL), 0);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFSIGNALED(status)); /* it met no error */
@@ -285,7 +297,7 @@ static void killed_at_any_moment(void **state)
 		(void)close(pipe_fds[0]);
 	}
 	print_message("%u changes acknowledged, none lost by %d kills\n", num, KILLS);
-	assert_true(num > KILLS);
+	assert_true(num >= KILLS / 2);
 }
 
 int main(void)
