@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +96,7 @@ static void spoil(void *answer, size_t len)
 	}
 }
 
-static noreturn void lie_with(int fd, uint8_t answer[BIGGEST], size_t len)
+static void lie_with(int fd, uint8_t answer[BIGGEST], size_t len)
 {
 	const size_t lens[] = {1, len - 1, len + 1, 2 * len, BIGGEST};
 
@@ -114,7 +115,7 @@ static noreturn void lie_with(int fd, uint8_t answer[BIGGEST], size_t len)
 		say("twice");
 		send_to(fd, answer, len, false);
 		send_to(fd, answer, len, false);
-		break;
+		return; /* and answers on, always too early */
 	default:
 		say("an answer");
 		spoil(answer, len);
@@ -123,7 +124,7 @@ static noreturn void lie_with(int fd, uint8_t answer[BIGGEST], size_t len)
 	rest();
 }
 
-static noreturn void lie_about_wanted(void)
+static void lie_about_wanted(void)
 {
 	static const struct prefix wrong[] = {{.family = AF_INET, .cidr = 31},
 		{.family = AF_INET, .cidr = 128}, {.family = AF_UNIX, .cidr = 32},
@@ -132,18 +133,19 @@ static noreturn void lie_about_wanted(void)
 
 	say("a wanted address");
 	send_to(DATAPATH_FD_WANTED, &prefix, sizeof(prefix), false);
-	rest();
+	self.after = -1; /* and answers on: the monitor is waiting for that */
 }
 
 /* An answer, right or wrong. */
 static void answer(const void *right, size_t len)
 {
-	static uint8_t message[BIGGEST];
+	static alignas(8) uint8_t message[BIGGEST];
 
 	memcpy(message, right, len);
 	if (self.after-- == 0)
 		lie_with(ROLE_FIRST_FD, message, len);
-	send_to(ROLE_FIRST_FD, right, len, false);
+	else
+		send_to(ROLE_FIRST_FD, right, len, false);
 }
 
 /* --- what honest ones do --------------------------------------------- */
@@ -213,7 +215,7 @@ static void serve_request(const struct request *request)
 /* One message of a neighbour's; false: that one is gone. */
 static bool serve(int fd)
 {
-	static uint8_t message[BIGGEST];
+	static alignas(8) uint8_t message[BIGGEST];
 	union {
 		char buf[CMSG_SPACE(2 * sizeof(int))];
 		struct cmsghdr align;

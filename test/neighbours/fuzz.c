@@ -25,7 +25,7 @@
 #include "overlay/door/door.h"
 #include "tunnel.h"
 
-enum { SKIPPED = 77, SEEDS = 40, ACTS_MAX = 24, MAX_FAILURES = 5 };
+enum { SKIPPED = 77, SEEDS = 60, ACTS_MAX = 24, MAX_FAILURES = 5 };
 
 static struct {
 	const char *program, *pair; /* pair: the only one; NULL: all */

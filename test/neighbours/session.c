@@ -110,7 +110,7 @@ static bool is_expected(struct session *s, enum end end, size_t len)
 
 static void listen_at(struct session *s, enum end end)
 {
-	static uint8_t message[MESSAGE_MAX];
+	static alignas(8) uint8_t message[MESSAGE_MAX];
 	ssize_t n = recv(s->subject.ends[end], message, sizeof(message), MSG_DONTWAIT);
 
 	if (n < 0 && errno == EAGAIN)

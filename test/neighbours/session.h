@@ -6,6 +6,8 @@
 #ifndef ADIT_TEST_SESSION_H
 #define ADIT_TEST_SESSION_H
 
+#include <stdalign.h>
+
 #include "core/keyring.h"
 #include "pairs.h"
 
@@ -26,10 +28,10 @@ struct session {
 	struct keyring *keyring;     /* what the vault knows, when we are the vault */
 	uint8_t public_key[KEY_LEN]; /* of its private key */
 	enum end asked;		     /* where the question was asked, of which this is: */
-	uint8_t answer[MESSAGE_MAX]; /* the last one */
-	unsigned owed[NUM_ENDS];     /* answers */
-	bool lies;		     /* the next answer of ours is to be a wrong one */
-	bool is_honest;		     /* it says nothing wrong in all this session */
+	alignas(8) uint8_t answer[MESSAGE_MAX]; /* the last one */
+	unsigned owed[NUM_ENDS];		/* answers */
+	bool lies;				/* the next answer of ours is to be a wrong one */
+	bool is_honest;				/* it says nothing wrong in all this session */
 	bool is_verbose;
 	enum expectation expectation;
 	const char *failure; /* NULL: none so far */
