@@ -50,6 +50,25 @@ static const int least_calls[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(send
 	SCMP_SYS(getrandom), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn), SCMP_SYS(exit),
 	SCMP_SYS(exit_group)};
 
+/* Calls that the C library of some machines makes in place of the first of their row: those of
+ * 32-bit machines with a time of 64 bits, large files and 32-bit ids; and the return from a
+ * handler without siginfo. */
+static const struct {
+	int call, other;
+} others[] = {{SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64)},
+	{SCMP_SYS(clock_getres), SCMP_SYS(clock_getres_time64)},
+	{SCMP_SYS(clock_nanosleep), SCMP_SYS(clock_nanosleep_time64)},
+	{SCMP_SYS(futex), SCMP_SYS(futex_time64)}, {SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64)},
+	{SCMP_SYS(pselect6), SCMP_SYS(pselect6_time64)}, {SCMP_SYS(select), SCMP_SYS(_newselect)},
+	{SCMP_SYS(recvmmsg), SCMP_SYS(recvmmsg_time64)},
+	{SCMP_SYS(timerfd_settime), SCMP_SYS(timerfd_settime64)},
+	{SCMP_SYS(fcntl), SCMP_SYS(fcntl64)}, {SCMP_SYS(fstat), SCMP_SYS(fstat64)},
+	{SCMP_SYS(stat), SCMP_SYS(stat64)}, {SCMP_SYS(lstat), SCMP_SYS(lstat64)},
+	{SCMP_SYS(newfstatat), SCMP_SYS(fstatat64)}, {SCMP_SYS(fstatfs), SCMP_SYS(fstatfs64)},
+	{SCMP_SYS(lseek), SCMP_SYS(_llseek)}, {SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64)},
+	{SCMP_SYS(getuid), SCMP_SYS(getuid32)}, {SCMP_SYS(geteuid), SCMP_SYS(geteuid32)},
+	{SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn)}};
+
 static void must(int result, const char *what)
 {
 	if (result < 0)
@@ -76,13 +95,41 @@ int sandbox_prepare(void)
 	return r == 0 ? make_directory(EMPTY_ROOT) : r;
 }
 
+/* A call by one of libseccomp's own numbers, which are negative, is none of this machine's. */
+static int allow_call(scmp_filter_ctx filter, int call)
+{
+	return call < 0 ? 0 : seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
+}
+
 static int allow(scmp_filter_ctx filter, const int *calls, size_t num_calls)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < num_calls && r == 0; i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+	for (size_t i = 0; i < num_calls && r == 0; i++) {
+		r = allow_call(filter, calls[i]);
+		for (size_t k = 0; k < ARRAY_SIZE(others) && r == 0; k++) {
+			if (others[k].call == calls[i])
+				r = allow_call(filter, others[k].other);
+		}
+	}
 	return r;
+}
+
+/* Memory that is not to be executed. */
+static int allow_mmap(scmp_filter_ctx filter)
+{
+#ifdef __s390x__ /* the arguments are in memory, where a filter cannot see them */
+	return allow_call(filter, SCMP_SYS(mmap));
+#else
+#ifdef __NR_mmap2
+	const int call = SCMP_SYS(mmap2);
+#else
+	const int call = SCMP_SYS(mmap);
+#endif
+
+	return seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+#endif
 }
 
 static int allow_all_of(scmp_filter_ctx filter, const struct sandbox *sandbox)
@@ -97,10 +144,7 @@ static int allow_all_of(scmp_filter_ctx filter, const struct sandbox *sandbox)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, e->call, 1,
 			SCMP_CMP(e->argument, SCMP_CMP_EQ, e->value, 0));
 	}
-	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	return r;
+	return r == 0 ? allow_mmap(filter) : r;
 }
 
 /* Any other system call kills the process; so does memory that is to be executable. */
