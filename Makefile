@@ -3,7 +3,7 @@
 
 BUILD ?= build
 
-.PHONY: all setup demo demo-tunnel check bench format clean
+.PHONY: all setup demo demo-tunnel check fuzz bench format clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -27,6 +27,11 @@ demo-tunnel:
 check:
 	./setup check
 	test/check
+
+# For as long as asked, and what is asked: make fuzz ARGS="--seconds 3600 messages"
+fuzz:
+	./setup check
+	test/fuzz/run $(ARGS)
 
 bench:
 	./setup check

@@ -58,7 +58,7 @@ static void keep_lengths_positive(uint8_t *data, size_t len)
 {
 	uint32_t message_len;
 
-	for (size_t at = 0; at + sizeof(struct nlmsghdr) <= len; at += MNL_ALIGN(message_len)) {
+	for (size_t at = 0; at + sizeof(struct nlmsghdr) <= len; at += (message_len + 3U) & ~3U) {
 		memcpy(&message_len, data + at, sizeof(message_len));
 		message_len &= INT32_MAX;
 		memcpy(data + at, &message_len, sizeof(message_len));
@@ -207,6 +207,8 @@ static void tell_link_monitor(void)
 	link_monitor_free(monitor);
 }
 
+static const char ifname[IFNAMSIZ] = "wg0";
+
 static void check_peer(const struct config_peer *peer)
 {
 	require(endpoint_is_valid(&peer->endpoint));
@@ -219,7 +221,7 @@ static void tell_device(void)
 	struct device *device;
 	struct config config;
 
-	if (device_new("wg0", &device) != 0)
+	if (device_new(ifname, &device) != 0)
 		return;
 	if (device_get(device, &config) == 0) {
 		for (size_t i = 0; i < config.num_peers; i++)
@@ -235,7 +237,7 @@ static void tell_queue(void)
 	struct prefix wanted, some = {.family = AF_INET, .cidr = 8, .addr = {10}};
 	struct queue *queue;
 
-	if (queue_new("wg0", &queue) != 0)
+	if (queue_new(ifname, &queue) != 0)
 		return;
 	queue_watch(queue, true);
 	for (int i = 0; i < EVENTS_MAX && next_event(); i++) {
