@@ -6,7 +6,6 @@
  */
 #include "privsep/memory.h"
 
-#include <inttypes.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,11 +32,12 @@ void memory_hide(FILE *maps)
 	size_t size = 0;
 
 	while (getline(&line, &size, maps) > 0) {
-		uintptr_t start, end;
-		char access[5];
+		char *text = line;
+		const uintptr_t start = strtoul(text, &text, 16);
+		const uintptr_t end = *text == '-' ? strtoul(text + 1, &text, 16) : 0;
 
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &start, &end, access) != 3 ||
-			access[1] != 'w' || access[3] != 'p')
+		/* START-END rwxp ...: what is private and can be written */
+		if (strncmp(text, " rw", 3) != 0 || text[4] != 'p')
 			continue;
 		if (strstr(line, "[heap]"))
 			heap = start;

@@ -229,7 +229,7 @@ void sandbox_lock_memory(void)
 }
 
 /* At most so much, or what there is if that is less. */
-static void limit(int resource, rlim_t most, const char *what)
+static void limit(__rlimit_resource_t resource, rlim_t most, const char *what)
 {
 	struct rlimit limit;
 
