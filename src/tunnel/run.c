@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/number.h"
 #include "privsep/memory.h"
@@ -26,9 +27,16 @@
 #include "tunnel/uapi.h"
 
 static volatile sig_atomic_t monitor_pid;
+static pid_t parent_pid;
 
+/* When it comes because our parent died, what died with that has yet to say goodbye: the kernel
+ * closes its connections, and their last segments go through the tunnel. */
 static void forward_signal(int signal)
 {
+	const struct timespec last_words = {.tv_nsec = 200 * MSEC_NS};
+
+	if (getppid() != parent_pid)
+		(void)nanosleep(&last_words, NULL);
 	if (monitor_pid > 0)
 		kill((pid_t)monitor_pid, signal);
 }
@@ -144,6 +152,7 @@ static int supervise(const char *ifname, int ready_fd)
 	sigset_t signals, before;
 	int fd;
 
+	parent_pid = getppid();
 	sandbox_choose_user();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	signal(SIGCHLD, SIG_DFL);

@@ -159,10 +159,10 @@ def limit_descriptors(role, limit):
 @contextlib.contextmanager
 def no_more_descriptors(role):
     """It keeps what it has, and gets no other, or one. (With fewer it could not even poll.)"""
-    before = re.search(r"Max open files +(\d+)", role.proc("limits").read_text())[1]
+    before = int(re.search(r"Max open files +(\d+)", role.proc("limits").read_text())[1])
     held = role.descriptors()
     free = next(fd for fd in itertools.count() if fd not in held)
-    limit_descriptors(role, max(free, POLLED))
+    limit_descriptors(role, min(max(free, POLLED), before))
     yield
     if role.alive():
         limit_descriptors(role, before)

@@ -21,6 +21,7 @@ EVERYONE = ("starter",) + ROLES
 STOPPED = 30  # seconds
 SOON = 15  # a lost handshake message is sent again after 5 s
 ANSWER_TIMEOUT = 10  # monitor.c: so long it waits for another process
+SETTLED = 3  # so long after the last change of a route the monitors ask nothing more
 
 
 # --- a process stands still ----------------------------------------------------------------------
@@ -57,6 +58,7 @@ def still(lab):
 
     def stop(names):
         pairs = [Stopped(ours, theirs, number, name) for number, name in enumerate(names, 1)]
+        time.sleep(SETTLED)
         for pair in pairs:
             pair.send(signal.SIGSTOP)
         return pairs
