@@ -11,7 +11,7 @@ static const struct endpoint source = {.family = AF_INET, .port = 51820, .addr =
  * is not answered. */
 static void mac1(void)
 {
-	struct message_response message = {.type = MESSAGE_RESPONSE};
+	struct message_response message = {.type = le32(MESSAGE_RESPONSE)};
 	uint8_t public_key[KEY_LEN], key[KEY_LEN];
 	struct cookie_maker maker = {.cookie_birth_ns = 0};
 
@@ -25,7 +25,7 @@ static void mac1(void)
 
 static void cookies(void)
 {
-	struct message_initiation message = {.type = MESSAGE_INITIATION};
+	struct message_initiation message = {.type = le32(MESSAGE_INITIATION)};
 	const uint8_t nonce[XAEAD_NONCE_LEN] = {1};
 	struct cookie_checker checker = {.secret_birth_ns = 0};
 	struct cookie_maker maker = {.cookie_birth_ns = 0};
