@@ -57,7 +57,7 @@ static void on_line(void *ctx, const char *line, size_t len)
 static void on_end(void *ctx, int status, const char *body, size_t len)
 {
 	require(ctx == &num_ends && num_ends == 0);
-	require(status == -ECONNABORTED || (status >= 0 && status <= 999));
+	require(status == -ECONNABORTED || (status >= 100 && status <= 999));
 	require(len <= HTTP_BODY_MAX && (len == 0 || body));
 	num_ends++;
 }

@@ -52,18 +52,26 @@ static size_t next_datagram(const uint8_t **ret_data)
 	return len;
 }
 
-/* The kernel does not make messages of more than 2 GiB: libmnl would take their length for
- * negative, and turn round for ever. */
-static void keep_lengths_positive(uint8_t *data, size_t len)
+/* What the kernel never says and libmnl could not stand: messages of more than 2 GiB, whose length
+ * it would take for negative, and turn round for ever; an error number it cannot negate. */
+static void keep_possible(uint8_t *data, size_t len)
 {
-	uint32_t message_len;
+	struct nlmsghdr header;
 
-	for (size_t at = 0; at + sizeof(struct nlmsghdr) <= len; at += (message_len + 3U) & ~3U) {
-		memcpy(&message_len, data + at, sizeof(message_len));
-		message_len &= INT32_MAX;
-		memcpy(data + at, &message_len, sizeof(message_len));
-		if (message_len < sizeof(struct nlmsghdr))
+	for (size_t at = 0; at + sizeof(header) <= len; at += (header.nlmsg_len + 3U) & ~3U) {
+		size_t error_at = at + sizeof(header);
+		int32_t error;
+
+		memcpy(&header, data + at, sizeof(header));
+		header.nlmsg_len &= INT32_MAX;
+		memcpy(data + at, &header, sizeof(header));
+		if (header.nlmsg_len < sizeof(header))
 			return;
+		if (header.nlmsg_type != NLMSG_ERROR || error_at + sizeof(error) > len)
+			continue;
+		memcpy(&error, data + error_at, sizeof(error));
+		if (error == INT32_MIN)
+			memset(data + error_at, 0, sizeof(error));
 	}
 }
 
@@ -125,7 +133,7 @@ ssize_t mnl_socket_recvfrom(const struct mnl_socket *nl, void *buf, size_t size)
 		return -1;
 	}
 	memcpy(buf, data, len);
-	keep_lengths_positive(buf, len);
+	keep_possible(buf, len);
 	return (ssize_t)len;
 }
 
@@ -139,7 +147,7 @@ static bool next_event(void)
 	if (len == 0 || len > sizeof(event))
 		return false;
 	memcpy(event, data, len);
-	keep_lengths_positive(event, len);
+	keep_possible(event, len);
 	return send(sockets[1], event, len, MSG_DONTWAIT) == (ssize_t)len;
 }
 

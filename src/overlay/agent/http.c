@@ -96,16 +96,20 @@ static void deliver_end(struct http_request *request)
 {
 	int status = status_of(request);
 	bool is_stream = request->line && status == 200;
+	bool is_whole =
+		request->result == CURLE_OK || (is_stream && request->result == CURLE_PARTIAL_FILE);
+	const char *why;
 
-	if (request->result == CURLE_OK || (is_stream && request->result == CURLE_PARTIAL_FILE))
+	/* curl knows statuses of other lengths, too */
+	if (is_whole && status >= 100 && status <= 999) {
 		request->done(request->ctx, status, is_stream ? "" : request->in.data,
 			is_stream ? 0 : request->in.len);
-	else {
-		const char *why =
-			*request->error ? request->error : curl_easy_strerror(request->result);
-
-		request->done(request->ctx, -ECONNABORTED, why, strlen(why));
+		return;
 	}
+	why = is_whole		? "not HTTP"
+	      : *request->error ? request->error
+				: curl_easy_strerror(request->result);
+	request->done(request->ctx, -ECONNABORTED, why, strlen(why));
 }
 
 static void collect_ended(struct http *http)
