@@ -113,6 +113,8 @@ static int take_link(const struct nlmsghdr *nlh, void *data)
 	struct link_monitor *monitor = data;
 	const struct link_message link = read_link(nlh);
 
+	if (monitor->state.gone) /* another has its number */
+		return MNL_CB_OK;
 	monitor->type = link.type;
 	monitor->state.up = link.up;
 	if (link.mtu != 0)

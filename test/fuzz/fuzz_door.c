@@ -38,7 +38,8 @@ static struct guests *guests;
 static struct enrol_initiator node;
 static struct message_enrol genuine; /* the node's last request */
 static uint64_t now_ns;
-static uint32_t asked[GUESTS_MAX]; /* numbers of questions, by their place */
+static uint32_t asked[GUESTS_MAX];    /* numbers of questions, by their place */
+static uint64_t asked_ns[GUESTS_MAX]; /* when */
 static uint32_t last_asked;
 
 static void require(bool condition)
@@ -127,6 +128,7 @@ static void knock(const void *data, size_t len, const struct endpoint *source,
 	last_asked = ret_result->question.number;
 	require(last_asked != 0 && asked[last_asked % GUESTS_MAX] == 0);
 	asked[last_asked % GUESTS_MAX] = last_asked;
+	asked_ns[last_asked % GUESTS_MAX] = now_ns;
 	require(bytes_equal(ret_result->question.node_key, node_key, KEY_LEN));
 	require(memcmp(&ret_result->question.request, &request, sizeof(request)) == 0);
 	require(endpoint_same_remote(&ret_result->question.source, source));
@@ -212,8 +214,10 @@ static void act_verdict(struct input *input)
 static void act_time(struct input *input)
 {
 	now_ns += (UINT64_C(1) << take(input) % 40) + MSEC_NS;
-	if (!guests_expire(guests, now_ns))
-		memset(asked, 0, sizeof(asked));
+	(void)guests_expire(guests, now_ns);
+	for (size_t i = 0; i < GUESTS_MAX; i++)
+		if (now_ns - asked_ns[i] >= GUEST_PATIENCE_NS)
+			asked[i] = 0;
 	write_request();
 }
 

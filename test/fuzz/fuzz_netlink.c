@@ -208,8 +208,7 @@ static void tell_link_monitor(void)
 		bool routes_changed;
 
 		require(link_monitor_dispatch(monitor, &routes_changed) <= 0);
-		require(!link_monitor_state(monitor).gone || !link_monitor_state(monitor).up ||
-			rest_len > 0);
+		require(!link_monitor_state(monitor).gone || !link_monitor_state(monitor).up);
 	}
 	require(link_route_ifindex(monitor, &somewhere, false, 0) != 0);
 	link_monitor_free(monitor);
