@@ -38,11 +38,22 @@
 #define SANITIZED 0
 #endif
 
-/* 32-bit machines map by pages. */
+/* Newer architectures have only calls with a directory; 32-bit machines map by pages. */
 #ifdef SYS_mmap2
 #define MMAP_CALL SYS_mmap2
 #else
 #define MMAP_CALL SYS_mmap
+#endif
+#ifdef SYS_unlink
+#define UNLINK SYS_unlink, (long)""
+#else
+#define UNLINK SYS_unlinkat, AT_FDCWD, (long)""
+#endif
+#ifdef SYS_poll
+#define POLL SYS_poll, 0, 0, 0
+#else
+static const struct timespec no_time;
+#define POLL SYS_ppoll, 0, 0, (long)&no_time, 0
 #endif
 
 enum { FINE = 42 };
@@ -160,8 +171,7 @@ static void the_monitor_alone_may_do_these(void **state)
 {
 	static const long rows[][7] = {{SYS_socket, AF_INET, SOCK_DGRAM, 0}, {SYS_bind, -1, 0, 0},
 		{SYS_accept4, -1, 0, 0, 0}, {SYS_setsockopt, -1, 0, 0, 0, 0},
-		{SYS_ioctl, -1, SIOCGIFINDEX, 0}, {SYS_unlink, (long)""},
-		{SYS_wait4, -1, 0, WNOHANG, 0}};
+		{SYS_ioctl, -1, SIOCGIFINDEX, 0}, {UNLINK}, {SYS_wait4, -1, 0, WNOHANG, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -179,9 +189,9 @@ static void the_monitor_alone_may_do_these(void **state)
 static void everybody_may_do_these(void **state)
 {
 	static const long rows[][7] = {{SYS_getrandom, 0, 0, 0}, {SYS_read, -1, 0, 0},
-		{SYS_write, -1, 0, 0}, {SYS_sendmsg, -1, 0, 0}, {SYS_recvmsg, -1, 0, 0},
-		{SYS_poll, 0, 0, 0}, {SYS_brk, 0}, {SYS_clock_gettime, CLOCK_BOOTTIME, 0},
-		{SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1}};
+		{SYS_write, -1, 0, 0}, {SYS_sendmsg, -1, 0, 0}, {SYS_recvmsg, -1, 0, 0}, {POLL},
+		{SYS_brk, 0}, {SYS_clock_gettime, CLOCK_BOOTTIME, 0},
+		{MMAP_CALL, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1}};
 
 	(void)state;
 	for (int role = 0; role < ROLE_NUM; role++) {
