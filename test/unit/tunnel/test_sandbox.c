@@ -105,6 +105,7 @@ static void nobody_may_do_these(void **state)
 		{"readlink", {SYS_readlink, (long)path, 0, 0}},
 		{"fork", {SYS_fork}},
 		{"vfork", {SYS_vfork}},
+		{"pipe", {SYS_pipe, 0}},
 #endif
 		{"openat", {SYS_openat, AT_FDCWD, (long)path, O_RDONLY}},
 		{"openat2", {SYS_openat2, AT_FDCWD, (long)path}},
@@ -149,7 +150,7 @@ static void nobody_may_do_these(void **state)
 		{"type into a terminal", {SYS_ioctl, -1, TIOCSTI, 0}},
 		{"open a packet socket", {SYS_socket, AF_PACKET, SOCK_RAW, 0}},
 		{"dup", {SYS_dup, 0}},
-		{"pipe", {SYS_pipe, 0}},
+		{"pipe2", {SYS_pipe2, 0, 0}},
 		{"reboot", {SYS_reboot, 0, 0, 0}},
 		{"init_module", {SYS_init_module, 0, 0, 0}},
 		{"settimeofday", {SYS_settimeofday, 0, 0}},
