@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <pwd.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -132,6 +133,28 @@ static int allow_mmap(scmp_filter_ctx filter)
 #endif
 }
 
+/* The flags of clone3 are in memory, where a filter cannot see them; the C library then takes
+ * clone.
+ */
+static int allow_threads(scmp_filter_ctx filter)
+{
+#ifdef __s390x__
+	const struct scmp_arg_cmp is_thread =
+		SCMP_A1(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+#else
+	const struct scmp_arg_cmp is_thread =
+		SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+#endif
+	static const int calls[] = {SCMP_SYS(set_robust_list), SCMP_SYS(rseq)};
+	int r = allow(filter, calls, ARRAY_SIZE(calls));
+
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	return r == 0 ? seccomp_rule_add_array(
+				filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, &is_thread)
+		      : r;
+}
+
 static int allow_all_of(scmp_filter_ctx filter, const struct sandbox *sandbox)
 {
 	int r = allow(filter, least_calls, ARRAY_SIZE(least_calls));
@@ -144,11 +167,13 @@ static int allow_all_of(scmp_filter_ctx filter, const struct sandbox *sandbox)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, e->call, 1,
 			SCMP_CMP(e->argument, SCMP_CMP_EQ, e->value, 0));
 	}
+	if (r == 0 && sandbox->may_start_threads)
+		r = allow_threads(filter);
 	return r == 0 ? allow_mmap(filter) : r;
 }
 
-/* Any other system call kills the process; so does memory that is to be executable. */
-static void limit_system_calls(const struct sandbox *sandbox)
+/* So does memory that is to be executable. */
+void sandbox_limit_calls(const struct sandbox *sandbox)
 {
 	scmp_filter_ctx filter;
 	int r;
@@ -339,5 +364,5 @@ void sandbox_enter(const struct sandbox *sandbox)
 		limit_resources(sandbox);
 	}
 	fclose(maps);
-	limit_system_calls(sandbox);
+	sandbox_limit_calls(sandbox);
 }
