@@ -137,3 +137,11 @@ def test_attacks(fleet, program):
                    5, "the launcher says of what")
         assert node.process.poll() is None
         node.process.stop()
+
+
+def test_a_hub_has_room_for_streams_and_its_door_for_nothing(fleet):
+    hub = fleet.hub().start()
+    limits = {Role(pid).proc("comm").read_text().strip(): Role(pid).limits()["open files"]
+              for pid in children(hub.process.pid)}
+    assert limits["adit-door"] == ("7", "7")
+    assert limits["adit-server"] == ("65536", "65536") or int(limits["adit-server"][1]) < 65536
