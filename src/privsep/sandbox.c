@@ -47,9 +47,9 @@ enum { WITH_FILTERS = 1 };
 /* The least: memory, messages to the neighbours and to stderr, waiting, ending. */
 static const int least_calls[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(sendmsg),
 	SCMP_SYS(recvmsg), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(brk), SCMP_SYS(munmap),
-	SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(clock_gettime),
-	SCMP_SYS(getrandom), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn), SCMP_SYS(exit),
-	SCMP_SYS(exit_group)};
+	SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mlock2), SCMP_SYS(futex),
+	SCMP_SYS(clock_gettime), SCMP_SYS(getrandom), SCMP_SYS(restart_syscall),
+	SCMP_SYS(rt_sigreturn), SCMP_SYS(exit), SCMP_SYS(exit_group)};
 
 /* Calls that the C library of some machines makes in place of the first of their row: those of
  * 32-bit machines with a time of 64 bits, large files and 32-bit ids; and the return from a
@@ -249,7 +249,9 @@ void sandbox_lock_memory(void)
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
 		future = MCL_FUTURE;
-	if (mlockall(MCL_CURRENT | MCL_ONFAULT | future) < 0 || !future)
+	if (mlockall(MCL_CURRENT | MCL_ONFAULT | future) < 0)
+		memory_lock_what_is_hidden();
+	else if (!future)
 		log_debug("later memory is not locked: RLIMIT_MEMLOCK is not unlimited");
 }
 
