@@ -230,7 +230,7 @@ static void deny_files(const struct sandbox *sandbox)
 	close(fd);
 }
 
-static void keep_capabilities(uint32_t mask)
+void sandbox_keep_capabilities(uint32_t mask)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	const struct __user_cap_data_struct data[2] = {
@@ -356,7 +356,7 @@ void sandbox_enter(const struct sandbox *sandbox)
 	if (!sandbox->keeps_user)
 		drop_user(sandbox->keeps_directory);
 	forbid_dumps(); /* a change of user would allow them again */
-	keep_capabilities(sandbox->capabilities);
+	sandbox_keep_capabilities(sandbox->capabilities);
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
 	deny_files(sandbox);
 	if (sandbox->start_threads)

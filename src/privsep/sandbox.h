@@ -56,6 +56,9 @@ void sandbox_lock_memory(void);
  * but the sandbox's kills it. */
 void sandbox_limit_calls(const struct sandbox *sandbox);
 
+/* The part of it about capabilities: no others than this mask of them. */
+void sandbox_keep_capabilities(uint32_t mask);
+
 /* Choose whom the roles become, and put it into SANDBOX_ENV_USER for them: the user "adit" if the
  * machine has it, else "nobody". Asks the name service, so it is for a process that waits for
  * nobody yet. */

@@ -641,3 +641,10 @@ def test_memory_that_may_not_all_be_locked(host, limit):
     else:
         heap = running.vault.proc("smaps").read_text().split("[heap]")[1]
         assert " lo " in re.search("^VmFlags:(.*)$", heap, re.M)[1]
+
+
+def test_the_starter_can_but_kill(running):
+    status = running.starter.status()
+    assert {key: int(status[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {
+        "CapInh": 0, "CapPrm": 1 << 5, "CapEff": 1 << 5, "CapAmb": 0}
+    assert status["NoNewPrivs"] == "1"
