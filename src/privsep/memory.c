@@ -15,13 +15,32 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/log.h"
 
 enum { MAX_SEGMENTS = 32 };
 
 static uintptr_t heap;
+static bool locks, complained;
+
+void memory_lock_what_is_hidden(void)
+{
+	locks = true;
+}
+
+/* Only what is touched counts for the machine, but all of it for the limit. */
+static void lock(uintptr_t start, uintptr_t end)
+{
+	if (!locks || mlock2((void *)start, end - start, MLOCK_ONFAULT) == 0)
+		return;
+	if (!complained)
+		log_error("keys may come to be in swap: memory cannot be locked (RLIMIT_MEMLOCK): "
+			  "%m");
+	complained = true;
+}
 
 static void hide(uintptr_t start, uintptr_t end)
 {
+	lock(start, end);
 	(void)madvise((void *)start, end - start, MADV_DONTDUMP);
 	(void)madvise((void *)start, end - start, MADV_DONTFORK);
 }

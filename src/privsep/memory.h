@@ -12,7 +12,11 @@
  * maps is an open /proc/self/maps. */
 void memory_hide(FILE *maps);
 
-/* The same for what the heap has grown by since: to be called where keys come into it. */
+/* All memory cannot be locked, for the limit is too low: from now on let what is hidden be locked,
+ * and say so if not even that is possible. */
+void memory_lock_what_is_hidden(void);
+
+/* As memory_hide for what the heap has grown by since: to be called where keys come into it. */
 void memory_hide_heap(void);
 
 /* Nothing is to be done for now: unmap the code and constants of this program and its libraries.

@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <pwd.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,9 +47,9 @@ enum { WITH_FILTERS = 1 };
 /* The least: memory, messages to the neighbours and to stderr, waiting, ending. */
 static const int least_calls[] = {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(sendmsg),
 	SCMP_SYS(recvmsg), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(brk), SCMP_SYS(munmap),
-	SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(clock_gettime),
-	SCMP_SYS(getrandom), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn), SCMP_SYS(exit),
-	SCMP_SYS(exit_group)};
+	SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mlock2), SCMP_SYS(futex),
+	SCMP_SYS(clock_gettime), SCMP_SYS(getrandom), SCMP_SYS(restart_syscall),
+	SCMP_SYS(rt_sigreturn), SCMP_SYS(exit), SCMP_SYS(exit_group)};
 
 /* Calls that the C library of some machines makes in place of the first of their row: those of
  * 32-bit machines with a time of 64 bits, large files and 32-bit ids; and the return from a
@@ -132,6 +133,28 @@ static int allow_mmap(scmp_filter_ctx filter)
 #endif
 }
 
+/* The flags of clone3 are in memory, where a filter cannot see them; the C library then takes
+ * clone.
+ */
+static int allow_threads(scmp_filter_ctx filter)
+{
+#ifdef __s390x__
+	const struct scmp_arg_cmp is_thread =
+		SCMP_A1(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+#else
+	const struct scmp_arg_cmp is_thread =
+		SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+#endif
+	static const int calls[] = {SCMP_SYS(set_robust_list), SCMP_SYS(rseq)};
+	int r = allow(filter, calls, ARRAY_SIZE(calls));
+
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	return r == 0 ? seccomp_rule_add_array(
+				filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, &is_thread)
+		      : r;
+}
+
 static int allow_all_of(scmp_filter_ctx filter, const struct sandbox *sandbox)
 {
 	int r = allow(filter, least_calls, ARRAY_SIZE(least_calls));
@@ -144,11 +167,13 @@ static int allow_all_of(scmp_filter_ctx filter, const struct sandbox *sandbox)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, e->call, 1,
 			SCMP_CMP(e->argument, SCMP_CMP_EQ, e->value, 0));
 	}
+	if (r == 0 && sandbox->may_start_threads)
+		r = allow_threads(filter);
 	return r == 0 ? allow_mmap(filter) : r;
 }
 
-/* Any other system call kills the process; so does memory that is to be executable. */
-static void limit_system_calls(const struct sandbox *sandbox)
+/* So does memory that is to be executable. */
+void sandbox_limit_calls(const struct sandbox *sandbox)
 {
 	scmp_filter_ctx filter;
 	int r;
@@ -205,7 +230,7 @@ static void deny_files(const struct sandbox *sandbox)
 	close(fd);
 }
 
-static void keep_capabilities(uint32_t mask)
+void sandbox_keep_capabilities(uint32_t mask)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	const struct __user_cap_data_struct data[2] = {
@@ -224,7 +249,9 @@ void sandbox_lock_memory(void)
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY)
 		future = MCL_FUTURE;
-	if (mlockall(MCL_CURRENT | MCL_ONFAULT | future) < 0 || !future)
+	if (mlockall(MCL_CURRENT | MCL_ONFAULT | future) < 0)
+		memory_lock_what_is_hidden();
+	else if (!future)
 		log_debug("later memory is not locked: RLIMIT_MEMLOCK is not unlimited");
 }
 
@@ -329,7 +356,7 @@ void sandbox_enter(const struct sandbox *sandbox)
 	if (!sandbox->keeps_user)
 		drop_user(sandbox->keeps_directory);
 	forbid_dumps(); /* a change of user would allow them again */
-	keep_capabilities(sandbox->capabilities);
+	sandbox_keep_capabilities(sandbox->capabilities);
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
 	deny_files(sandbox);
 	if (sandbox->start_threads)
@@ -339,5 +366,5 @@ void sandbox_enter(const struct sandbox *sandbox)
 		limit_resources(sandbox);
 	}
 	fclose(maps);
-	limit_system_calls(sandbox);
+	sandbox_limit_calls(sandbox);
 }

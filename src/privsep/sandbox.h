@@ -34,7 +34,8 @@ struct sandbox {
 	/* Its descriptors must have numbers below: those it has, and room for what it opens or
 	 * receives. 0: as it was. */
 	unsigned max_descriptors;
-	const int *calls; /* system calls besides the least, as libseccomp numbers them */
+	bool may_start_threads; /* later, too */
+	const int *calls;	/* system calls besides the least, as libseccomp numbers them */
 	size_t num_calls;
 	const struct sandbox_exception *exceptions;
 	size_t num_exceptions;
@@ -50,6 +51,13 @@ void sandbox_enter(const struct sandbox *sandbox);
 /* The part of it that keeps keys from swap, for a process that cannot enter it: lock memory, that
  * of later, too, where it may be locked without bound. */
 void sandbox_lock_memory(void);
+
+/* The last step alone, for one that has given up all else by itself: from now on any system call
+ * but the sandbox's kills it. */
+void sandbox_limit_calls(const struct sandbox *sandbox);
+
+/* The part of it about capabilities: no others than this mask of them. */
+void sandbox_keep_capabilities(uint32_t mask);
 
 /* Choose whom the roles become, and put it into SANDBOX_ENV_USER for them: the user "adit" if the
  * machine has it, else "nobody". Asks the name service, so it is for a process that waits for

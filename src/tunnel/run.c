@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
@@ -176,6 +177,9 @@ static int supervise(const char *ifname, int ready_fd)
 	}
 	if (ready_fd >= 0)
 		close(ready_fd);
+	/* what is left to do: end processes of another user */
+	sandbox_keep_capabilities(UINT32_C(1) << CAP_KILL);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	memory_rest();
 	return wait_end(ifname);
 }

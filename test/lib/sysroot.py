@@ -60,7 +60,7 @@ def prepare(folder, architecture, packages):
     folder = pathlib.Path(folder).resolve()
     root = folder / "root"
     complete = folder / "packages"
-    if complete.exists() and complete.read_text().split() == sorted(packages):
+    if complete.exists() and set(packages) <= set(complete.read_text().split()):
         return root
     for name in ("state/lists/partial", "cache/archives/partial"):
         (folder / name).mkdir(parents=True, exist_ok=True)

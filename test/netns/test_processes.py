@@ -623,3 +623,28 @@ def test_a_tunnel_is_small(pair):
     a, b = pair
     tcp_both_ways(a.host, b.host, "10.8.0.2", seconds=1)
     wait_until(lambda: resident(a) < 12, 5, "little memory after load")
+
+
+@pytest.mark.parametrize("limit", (4 << 20, 1 << 16), ids=("enough for keys", "too low"))
+def test_memory_that_may_not_all_be_locked(host, limit):
+    """Then what can be written is, or it is said aloud that it is not."""
+    name = new_name()
+    running = Running(host, name, [
+        "prlimit", f"--memlock={limit}:{limit}", "setpriv", "--bounding-set",
+        "-sys_resource,-ipc_lock", "--inh-caps", "-sys_resource,-ipc_lock", *adit_command(), "run",
+        name])
+    complaints = [role for role in ROLES
+                  if f"{role}: keys may come to be in swap" in running.process.output()]
+    assert ("vault" in complaints) == (limit < 1 << 20)
+    if limit < 1 << 20:
+        assert set(complaints) == set(ROLES)
+    else:
+        heap = running.vault.proc("smaps").read_text().split("[heap]")[1]
+        assert " lo " in re.search("^VmFlags:(.*)$", heap, re.M)[1]
+
+
+def test_the_starter_can_but_kill(running):
+    status = running.starter.status()
+    assert {key: int(status[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {
+        "CapInh": 0, "CapPrm": 1 << 5, "CapEff": 1 << 5, "CapAmb": 0}
+    assert status["NoNewPrivs"] == "1"

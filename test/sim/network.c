@@ -218,7 +218,7 @@ static void damage(struct datagram *datagram)
 	const struct weather *w = &network.weather;
 
 	if (random_chance(w->corrupt)) {
-		const uint64_t at = random_below(datagram->len);
+		const size_t at = (size_t)random_below(datagram->len);
 
 		datagram->data[at] ^= (uint8_t)(1 << random_below(8));
 		datagram_altered(datagram, at);

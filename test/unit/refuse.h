@@ -9,8 +9,9 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-static long refuse_countdown = -1; /* allocations until then; -1: none is refused */
+static int64_t refuse_countdown = -1; /* allocations until then; -1: none is refused */
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t num, size_t size);
@@ -19,7 +20,7 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t num, size_t size);
 void *__wrap_reallocarray(void *memory, size_t num, size_t size);
 
-static inline void refuse_after(long num)
+static inline void refuse_after(unsigned num)
 {
 	refuse_countdown = num;
 }

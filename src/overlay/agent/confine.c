@@ -3,13 +3,19 @@
  * What the agent gives up. privsep/sandbox.c is for processes that need no file and no name
  * service; this one needs both, and CAP_NET_ADMIN for nftables.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <linux/sockios.h>
+#include <seccomp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -17,6 +23,54 @@
 
 #include "base/log.h"
 #include "overlay/agent/agent.h"
+
+/* The loop and the state folder; libcurl's and the name service's connections; libnftables; what
+ * modules of the name service do besides (mdns, resolve, myhostname). */
+static const int calls[] = {
+	/* files */
+	SCMP_SYS(openat), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
+	SCMP_SYS(fstatfs), SCMP_SYS(lseek), SCMP_SYS(pread64), SCMP_SYS(readv), SCMP_SYS(writev),
+	SCMP_SYS(fsync), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlinkat),
+	SCMP_SYS(getdents64), SCMP_SYS(fcntl), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+	SCMP_SYS(readlinkat), SCMP_SYS(getcwd),
+#ifdef __NR_open /* newer architectures have only those with a directory */
+	SCMP_SYS(open), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(access), SCMP_SYS(readlink),
+#endif
+	/* connections */
+	SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(accept4), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
+	SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(shutdown), SCMP_SYS(setsockopt),
+	SCMP_SYS(getsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(epoll_create1),
+	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_pwait), SCMP_SYS(pselect6),
+#ifdef __NR_epoll_wait
+	SCMP_SYS(epoll_wait), SCMP_SYS(select),
+#endif
+	SCMP_SYS(pipe2), SCMP_SYS(eventfd2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
+	SCMP_SYS(dup),
+	/* itself and time */
+	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
+	SCMP_SYS(getegid), SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(getrusage),
+	SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_nanosleep), SCMP_SYS(clock_getres), SCMP_SYS(gettimeofday),
+#ifdef __NR_time
+	SCMP_SYS(time),
+#endif
+	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask)};
+
+/* No raw sockets and none for packets; memory of allocators and of threads, never to be executed.
+ */
+static const struct sandbox_exception exceptions[] = {{SCMP_SYS(socket), 0, AF_UNIX},
+	{SCMP_SYS(socket), 0, AF_INET}, {SCMP_SYS(socket), 0, AF_INET6},
+	{SCMP_SYS(socket), 0, AF_NETLINK}, {SCMP_SYS(socketpair), 0, AF_UNIX},
+	{SCMP_SYS(ioctl), 1, SIOCGIFINDEX}, {SCMP_SYS(ioctl), 1, SIOCGIFNAME},
+	{SCMP_SYS(ioctl), 1, FIONREAD}, {SCMP_SYS(ioctl), 1, FIONBIO},
+	{SCMP_SYS(mprotect), 2, PROT_READ | PROT_WRITE}, {SCMP_SYS(mprotect), 2, PROT_READ},
+	{SCMP_SYS(mprotect), 2, PROT_NONE}};
+
+static const struct sandbox sandbox = {.may_start_threads = true,
+	.calls = calls,
+	.num_calls = ARRAY_SIZE(calls),
+	.exceptions = exceptions,
+	.num_exceptions = ARRAY_SIZE(exceptions)};
 
 static void must(long result, const char *what)
 {
@@ -83,9 +137,33 @@ static void limit_files(int state_fd)
 	close(ruleset);
 }
 
+/* Later nothing can be loaded: it would have to be executable. Modules that are named afterwards
+ * are there when the agent was killed for them, and started again. */
+static void load_name_service(void)
+{
+	FILE *file = fopen("/etc/nsswitch.conf", "re");
+	char line[512], library[64], *rest, *word;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, "hosts:", 6) != 0)
+			continue;
+		rest = line + 6;
+		while ((word = strsep(&rest, " \t\n"))) {
+			if (*word == '\0' || *word == '[' || strchr(word, '/'))
+				continue;
+			snprintf(library, sizeof(library), "libnss_%s.so.2", word);
+			(void)dlopen(library, RTLD_NOW); /* some are within the C library */
+		}
+	}
+	if (file)
+		fclose(file);
+}
+
 void agent_confine(int state_fd)
 {
+	load_name_service();
 	sandbox_lock_memory();
 	change_user();
 	limit_files(state_fd);
+	sandbox_limit_calls(&sandbox);
 }

@@ -228,6 +228,9 @@ static void reap(struct launcher *launcher)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == agent_pid && WIFSIGNALED(status))
+			log_error("the agent died (signal %d, %s)", WTERMSIG(status),
+				role_death(WTERMSIG(status)));
 		if (pid == agent_pid)
 			agent_pid = 0;
 		else if (launcher_reaped(launcher, pid, ifname))

@@ -47,6 +47,10 @@ static const int server_calls[] = {
 static const struct sandbox_exception server_exceptions[] = {
 	{SCMP_SYS(mprotect), 2, PROT_READ | PROT_WRITE}, {SCMP_SYS(mprotect), 2, PROT_NONE}};
 
+/* How far descriptors go: the door's are its four from the start, a stream or a connection of the
+ * server takes one each. */
+enum { DOOR_DESCRIPTORS = ROLE_FIRST_FD + 4, SERVER_DESCRIPTORS = 65536 };
+
 static noreturn void run_door(const char *subject)
 {
 	(void)subject;
@@ -56,11 +60,14 @@ static noreturn void run_door(const char *subject)
 const struct role hub_roles[HUB_ROLE_NUM] = {
 	[HUB_ROLE_DOOR] = {.name = "door",
 		.main = run_door,
-		.sandbox = {.calls = door_calls, .num_calls = ARRAY_SIZE(door_calls)}},
+		.sandbox = {.max_descriptors = DOOR_DESCRIPTORS,
+			.calls = door_calls,
+			.num_calls = ARRAY_SIZE(door_calls)}},
 	/* not "hub": "adit-hub" is the command's name, and would make `adit-hub WORD` a role */
 	[HUB_ROLE_SERVER] = {.name = "server",
 		.main = hub_main,
 		.sandbox = {.keeps_directory = true,
+			.max_descriptors = SERVER_DESCRIPTORS,
 			.calls = server_calls,
 			.num_calls = ARRAY_SIZE(server_calls),
 			.exceptions = server_exceptions,

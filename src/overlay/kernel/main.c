@@ -230,6 +230,7 @@ static void enter_sandbox(void)
 	sandbox_enter(&(const struct sandbox){.keeps_user = true,
 		.capabilities = UINT32_C(1) << CAP_NET_ADMIN,
 		.removable_dir = UAPI_SOCKET_DIR,
+		.max_descriptors = LOCAL_SERVER_MAX_CLIENTS + 32,
 		.calls = calls,
 		.num_calls = ARRAY_SIZE(calls),
 		.exceptions = exceptions,

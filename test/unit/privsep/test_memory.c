@@ -44,7 +44,7 @@ static bool are_resident(void)
 				 (off_t)((uintptr_t)constants / page_len * sizeof(*entries))),
 		num * sizeof(*entries));
 	for (size_t i = 0; i < num; i++)
-		num_present += entries[i] >> 63;
+		num_present += (size_t)(entries[i] >> 63);
 	close(fd);
 	free(entries);
 	return num_present > num / 2;

@@ -38,11 +38,22 @@
 #define SANITIZED 0
 #endif
 
-/* 32-bit machines map by pages. */
+/* Newer architectures have only calls with a directory; 32-bit machines map by pages. */
 #ifdef SYS_mmap2
 #define MMAP_CALL SYS_mmap2
 #else
 #define MMAP_CALL SYS_mmap
+#endif
+#ifdef SYS_unlink
+#define UNLINK SYS_unlink, (long)""
+#else
+#define UNLINK SYS_unlinkat, AT_FDCWD, (long)""
+#endif
+#ifdef SYS_poll
+#define POLL SYS_poll, 0, 0, 0
+#else
+static const struct timespec no_time;
+#define POLL SYS_ppoll, 0, 0, (long)&no_time, 0
 #endif
 
 enum { FINE = 42 };
@@ -94,6 +105,7 @@ static void nobody_may_do_these(void **state)
 		{"readlink", {SYS_readlink, (long)path, 0, 0}},
 		{"fork", {SYS_fork}},
 		{"vfork", {SYS_vfork}},
+		{"pipe", {SYS_pipe, 0}},
 #endif
 		{"openat", {SYS_openat, AT_FDCWD, (long)path, O_RDONLY}},
 		{"openat2", {SYS_openat2, AT_FDCWD, (long)path}},
@@ -138,7 +150,7 @@ static void nobody_may_do_these(void **state)
 		{"type into a terminal", {SYS_ioctl, -1, TIOCSTI, 0}},
 		{"open a packet socket", {SYS_socket, AF_PACKET, SOCK_RAW, 0}},
 		{"dup", {SYS_dup, 0}},
-		{"pipe", {SYS_pipe, 0}},
+		{"pipe2", {SYS_pipe2, 0, 0}},
 		{"reboot", {SYS_reboot, 0, 0, 0}},
 		{"init_module", {SYS_init_module, 0, 0, 0}},
 		{"settimeofday", {SYS_settimeofday, 0, 0}},
@@ -160,8 +172,7 @@ static void the_monitor_alone_may_do_these(void **state)
 {
 	static const long rows[][7] = {{SYS_socket, AF_INET, SOCK_DGRAM, 0}, {SYS_bind, -1, 0, 0},
 		{SYS_accept4, -1, 0, 0, 0}, {SYS_setsockopt, -1, 0, 0, 0, 0},
-		{SYS_ioctl, -1, SIOCGIFINDEX, 0}, {SYS_unlink, (long)""},
-		{SYS_wait4, -1, 0, WNOHANG, 0}};
+		{SYS_ioctl, -1, SIOCGIFINDEX, 0}, {UNLINK}, {SYS_wait4, -1, 0, WNOHANG, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -179,9 +190,9 @@ static void the_monitor_alone_may_do_these(void **state)
 static void everybody_may_do_these(void **state)
 {
 	static const long rows[][7] = {{SYS_getrandom, 0, 0, 0}, {SYS_read, -1, 0, 0},
-		{SYS_write, -1, 0, 0}, {SYS_sendmsg, -1, 0, 0}, {SYS_recvmsg, -1, 0, 0},
-		{SYS_poll, 0, 0, 0}, {SYS_brk, 0}, {SYS_clock_gettime, CLOCK_BOOTTIME, 0},
-		{SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1}};
+		{SYS_write, -1, 0, 0}, {SYS_sendmsg, -1, 0, 0}, {SYS_recvmsg, -1, 0, 0}, {POLL},
+		{SYS_brk, 0}, {SYS_clock_gettime, CLOCK_BOOTTIME, 0},
+		{MMAP_CALL, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1}};
 
 	(void)state;
 	for (int role = 0; role < ROLE_NUM; role++) {

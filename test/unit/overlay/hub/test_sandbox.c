@@ -33,6 +33,13 @@
 #define SANITIZED 0
 #endif
 
+/* 32-bit machines map by pages. */
+#ifdef SYS_mmap2
+#define MMAP_CALL SYS_mmap2
+#else
+#define MMAP_CALL SYS_mmap
+#endif
+
 enum { FINE = 42 };
 
 static const char path[] = "/etc/passwd";
@@ -88,14 +95,14 @@ static void test_calls(void **state)
 		{"symlink", DIES, DIES, {SYS_symlinkat, (long)path, AT_FDCWD, (long)"x"}},
 		{"mkdir", DIES, DIES, {SYS_mkdirat, AT_FDCWD, (long)"x"}},
 		{"code", DIES, DIES,
-			{SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+			{MMAP_CALL, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
 				-1}},
 		{"code, later", DIES, DIES, {SYS_mprotect, 0, 4096, PROT_READ | PROT_EXEC}},
 		{"openat", DIES, LIVES, {SYS_openat, AT_FDCWD, (long)path}},
 		{"accept4", DIES, LIVES, {SYS_accept4, -1}},
 		{"fsync", DIES, LIVES, {SYS_fsync, -1}},
 		{"memory", LIVES, LIVES,
-			{SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1}},
+			{MMAP_CALL, 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1}},
 	};
 
 	(void)state;

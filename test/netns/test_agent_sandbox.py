@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""The agent's process: it finds its hub by name from within its sandbox, and dies of what is not
+its business."""
+
+import re
+
+import pytest
+
+from drills import build, drills, give_the_word  # noqa: F401 (a fixture)
+from hosts import REPO, wait_until
+from machines import Fleet
+from processes import Role, children
+
+# What no sandbox of ours allows; each succeeds with all rights (see the first test).
+ATTACKS = ("execve", "ptrace", "pidfd", "read-memory", "write-memory", "mmap-exec",
+           "mprotect-exec", "memfd", "kill", "setuid", "capset", "chroot", "mount", "unshare",
+           "dumpable", "limits", "munlockall", "clone", "socket-packet", "bpf", "perf", "io-uring",
+           "keyctl", "userfaultfd")
+NAME_SERVER = """
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", 53))
+while True:
+    question, peer = s.recvfrom(512)
+    end = question.index(0, 12) + 5
+    has = question[12:end - 4] == b"\\3hub\\7example\\0" and question[end - 3] == 1
+    answer = b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\1\\0\\4" + socket.inet_aton("ADDRESS") if has else b""
+    code = 0x8180 if b"\\7example" in question else 0x8183
+    s.sendto(question[:2] + struct.pack("!5H", code, 1, bool(answer), 0, 0) + question[12:end]
+             + answer, peer)
+"""
+
+
+@pytest.fixture
+def fleet(lab):
+    return Fleet(lab)
+
+
+def agent_of(launcher):
+    """The agent's process, below its launcher."""
+    def look():
+        found = [pid for pid in children(launcher.pid) if Role(pid).proc("comm").read_text()
+                 == "adit-member\n"]
+        return Role(found[0]) if found else None
+    return wait_until(look, 5, "the agent runs")
+
+
+def resolves_at(node, address):
+    node.inside("/run/resolv.conf").write_text(f"nameserver {address}\noptions timeout:1 attempts:1\n")
+    node.run("sh", "-c", 'mount --bind /run/resolv.conf "$(realpath /etc/resolv.conf)"')
+
+
+def join_link(hub, host):
+    return re.sub("@[^/]+/", f"@{host}/", hub.link("robots"))
+
+
+@pytest.mark.parametrize("source", ("files", "dns"))
+def test_a_hub_by_name(fleet, source):
+    hub = fleet.hub().start()
+    hub.adit_hub("network", "add", "robots")
+    node = fleet.node("robot1")
+    if source == "dns":
+        hub.popen("python3", "-c", NAME_SERVER.replace("ADDRESS", hub.address))
+        resolves_at(node, hub.address)
+    else:
+        node.inside("/run/hosts").write_text(f"{hub.address} hub.example\n")
+        node.run("mount", "--bind", "/run/hosts", "/etc/hosts")
+    node.start()
+    agent = agent_of(node.process).pid
+    node.join(join_link(hub, "hub.example"))
+    assert agent_of(node.process).pid == agent
+
+
+@pytest.mark.parametrize("server", ("answers", "is silent"))
+def test_a_name_that_nobody_has(fleet, server):
+    hub = fleet.hub().start()
+    hub.adit_hub("network", "add", "robots")
+    node = fleet.node("robot1")
+    if server == "answers":
+        hub.popen("python3", "-c", NAME_SERVER.replace("ADDRESS", hub.address))
+    resolves_at(node, hub.address)
+    node.start()
+    agent = agent_of(node.process).pid
+    node.adit("join", join_link(hub, "nobody.invalid"), check=False)
+    wait_until(lambda: "nobody.invalid: " in node.process.output(), 20, "it says that in words")
+    assert agent_of(node.process).pid == agent
+    node.join(hub.link("robots"))
+
+
+def test_its_rights(fleet):
+    status = agent_of(fleet.node("robot1").start().process).status()
+    assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
+    assert {int(status[caps], 16) for caps in ("CapPrm", "CapEff")} == {1 << 12}  # CAP_NET_ADMIN
+    assert {int(status[caps], 16) for caps in ("CapInh", "CapAmb")} == {0}
+    assert "0" not in status["Uid"].split() + status["Gid"].split() and status["Groups"] == ""
+
+
+class Attacked:
+    def __init__(self, node, agent_program, attack):
+        self.node, self.attack = node, attack
+        node.process = node.popen("env", f"ADIT_DRILL=member:{attack}", agent_program,
+                                  "--tunnel-program", REPO / "build" / "adit")
+        wait_until(node.answers, 10, "the agent answers")
+
+    def said(self):
+        return self.node.process.output()
+
+
+@pytest.fixture
+def program(drills):  # noqa: F811
+    build("adit-agent")
+    return REPO / "build-drills" / "adit-agent"
+
+
+def test_with_all_rights_the_attacks_succeed(fleet, program):
+    said = Attacked(fleet.node("robot1"), program, "control").said()
+    results = dict(re.findall(r"^drill: (\S+): control (-?\d+)$", said, re.M))
+    assert set(ATTACKS) <= set(results)
+    failed = {name for name in ATTACKS if results[name] != "0"}
+    # mount is tried where there is no such place; the rest a machine may deny even to root
+    assert failed <= {"mount", "bpf", "perf", "io-uring", "keyctl", "userfaultfd", "socket-packet",
+                      "limits", "ptrace", "unshare"}, failed
+
+
+def test_attacks(fleet, program):
+    """It dies of each, and is started again."""
+    node = fleet.node("robot1")
+    for attack in ATTACKS:
+        attacked = Attacked(node, program, attack)
+        agent = agent_of(node.process)
+        give_the_word(agent.pid, node.process.pid)
+        wait_until(lambda: not agent.alive(), 5, f"{attack} kills it")
+        said = attacked.said()
+        assert f"drill: {attack}: tried" in said
+        assert re.search(f"^drill: {attack}: -?\\d", said, re.M) is None, said
+        wait_until(lambda: "the agent died (signal 31, a forbidden system call)" in attacked.said(),
+                   5, "the launcher says of what")
+        assert node.process.poll() is None
+        node.process.stop()
+
+
+def test_a_hub_has_room_for_streams_and_its_door_for_nothing(fleet):
+    hub = fleet.hub().start()
+    limits = {Role(pid).proc("comm").read_text().strip(): Role(pid).limits()["open files"]
+              for pid in children(hub.process.pid)}
+    assert limits["adit-door"] == ("7", "7")
+    assert limits["adit-server"] == ("65536", "65536") or int(limits["adit-server"][1]) < 65536
