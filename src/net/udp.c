@@ -178,7 +178,8 @@ static bool is_option(int fd, int name, int value)
 
 bool udp_is_socket(int fd, uint16_t family)
 {
-	return is_option(fd, SO_DOMAIN, family) && is_option(fd, SO_PROTOCOL, IPPROTO_UDP);
+	return is_option(fd, SO_DOMAIN, family) && is_option(fd, SO_TYPE, SOCK_DGRAM) &&
+	       is_option(fd, SO_PROTOCOL, IPPROTO_UDP);
 }
 
 int udp_set_mark(const struct udp_pair *pair, uint32_t fwmark)

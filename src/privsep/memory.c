@@ -19,7 +19,7 @@
 
 enum { MAX_SEGMENTS = 32 };
 
-static uintptr_t heap;
+static uintptr_t heap, hidden_end; /* where the heap begins, and how far it is hidden */
 static bool locks, complained;
 
 void memory_lock_what_is_hidden(void)
@@ -59,7 +59,7 @@ void memory_hide(FILE *maps)
 		if (strncmp(text, " rw", 3) != 0 || text[4] != 'p')
 			continue;
 		if (strstr(line, "[heap]"))
-			heap = start;
+			heap = hidden_end = start;
 		hide(start, end);
 	}
 	free(line);
@@ -68,8 +68,14 @@ void memory_hide(FILE *maps)
 
 void memory_hide_heap(void)
 {
-	if (heap)
-		hide(heap, (uintptr_t)sbrk(0));
+	const uintptr_t end = (uintptr_t)sbrk(0);
+
+	if (!heap)
+		return;
+	/* only what is new, for each piece of the heap that was walked over would cost */
+	if (end > hidden_end)
+		hide(hidden_end, end);
+	hidden_end = end;
 }
 
 /* Only segments that never were writable, not even for relocations: a page that was written would

@@ -45,7 +45,8 @@ static const int datapath_calls[] = {SCMP_SYS(writev), SCMP_SYS(recvmmsg), SCMP_
 	SCMP_SYS(close), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(getrusage),
 	SCMP_SYS(sched_yield)};
 static const struct sandbox_exception datapath_exceptions[] = {{SCMP_SYS(ioctl), 1, TUNSETQUEUE},
-	{SCMP_SYS(getsockopt), 2, SO_DOMAIN}, {SCMP_SYS(getsockopt), 2, SO_PROTOCOL}};
+	{SCMP_SYS(getsockopt), 2, SO_DOMAIN}, {SCMP_SYS(getsockopt), 2, SO_TYPE},
+	{SCMP_SYS(getsockopt), 2, SO_PROTOCOL}};
 
 /* How far descriptors go. The monitor has two pairs of sockets for a lane while they change,
  * its clients and itself; the datapath a pair, a queue and what a worker waits with for a lane, and

@@ -28,18 +28,20 @@
 #include "tunnel/uapi.h"
 
 static volatile sig_atomic_t monitor_pid;
-static pid_t parent_pid;
+static pid_t parent_pid; /* whose death is to end us; 0: nobody's */
 
 /* When it comes because our parent died, what died with that has yet to say goodbye: the kernel
  * closes its connections, and their last segments go through the tunnel. */
 static void forward_signal(int signal)
 {
 	const struct timespec last_words = {.tv_nsec = 200 * MSEC_NS};
+	int before = errno;
 
-	if (getppid() != parent_pid)
+	if (parent_pid != 0 && getppid() != parent_pid)
 		(void)nanosleep(&last_words, NULL);
 	if (monitor_pid > 0)
 		kill((pid_t)monitor_pid, signal);
+	errno = before;
 }
 
 static bool name_is_valid(const char *name)
@@ -129,11 +131,12 @@ static int wait_end(const char *ifname)
 	while (waitid(P_ALL, 0, &child, WEXITED | WNOWAIT) == 0) {
 		const bool is_monitor = child.si_pid == monitor_pid;
 
-		if (is_monitor)
+		if (is_monitor) {
 			kill(-child.si_pid, SIGKILL);
+			monitor_pid = 0; /* once it is reaped the number may be another's */
+		}
 		if (waitpid(child.si_pid, &status, 0) < 0 || !is_monitor)
 			continue;
-		monitor_pid = 0;
 		if (WIFSIGNALED(status)) {
 			log_error("the monitor died (signal %d, %s): the tunnel ends",
 				WTERMSIG(status), role_death(WTERMSIG(status)));
@@ -151,9 +154,10 @@ static int supervise(const char *ifname, int ready_fd)
 {
 	const struct sigaction forward = {.sa_handler = forward_signal, .sa_flags = SA_RESTART};
 	sigset_t signals, before;
-	int fd;
+	int fd, death_signal = 0;
 
-	parent_pid = getppid();
+	(void)prctl(PR_GET_PDEATHSIG, &death_signal);
+	parent_pid = death_signal ? getppid() : 0;
 	sandbox_choose_user();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	signal(SIGCHLD, SIG_DFL);
