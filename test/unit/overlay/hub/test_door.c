@@ -10,6 +10,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,7 +21,7 @@
 #include "overlay/hub/roles.h"
 #include "privsep/ipc.h"
 
-enum { QUESTIONS = 20000, PATIENCE_MS = 10000 };
+enum { QUESTIONS = 20000, PATIENCE_MS = 10000, CONVERSATIONS = 100 };
 
 static struct door_question make_question(uint32_t number)
 {
@@ -130,6 +132,102 @@ static void a_door_that_does_not_listen(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* A question that a door may ask, of a stranger who has no key: all that is its own is noise. */
+static struct door_question draw_question(uint32_t number)
+{
+	struct door_question question = make_question(number);
+
+	for (size_t i = 0; i < KEY_LEN; i++) {
+		question.node_key[i] = (uint8_t)rand();
+		question.source.addr[i % 4] = (uint8_t)rand();
+	}
+	for (size_t i = 0; i < sizeof(question.request.join_key); i++)
+		question.request.join_key[i] = (uint8_t)rand();
+	if (rand() % 2)
+		strcpy(question.request.network, "nowhere");
+	return question;
+}
+
+enum { LIES = 6 };
+
+/* The last thing it says: wrong in size, in a field, in all of it, or by what it brings along. */
+static void lie(int fd)
+{
+	union {
+		struct door_question question;
+		uint8_t bytes[2 * sizeof(struct door_question)];
+	} message = {.question = draw_question(9)};
+	size_t len = sizeof(message.question);
+	unsigned num_fds = 0;
+
+	switch (rand() % LIES) {
+	case 0:
+		len = 1 + (size_t)rand() % (len - 1);
+		break;
+	case 1:
+		len += 1 + (size_t)rand() % len;
+		break;
+	case 2:
+		num_fds = 1 + (unsigned)rand() % 2;
+		break;
+	case 3:
+		message.question.source.family = (uint16_t)(11 + rand() % 60000);
+		break;
+	case 4:
+		message.question.request.hostname[rand() % 4] = (char)(1 + rand() % 31);
+		break;
+	default:
+		for (size_t i = 0; i < len; i++)
+			message.bytes[i] = (uint8_t)rand();
+		message.question.request.version = (uint8_t)(ENROL_VERSION + 1 + rand() % 200);
+	}
+	assert_int_equal(ipc_send_fds(fd, &message, len, (int[]){fd, fd}, num_fds), 0);
+}
+
+/* Questions first, so many as one batch holds or more, then a lie or nothing: none but questions
+ * are answered, in their order, and it is always told how the door ended. */
+static void a_door_that_lies_in_the_end(void **state)
+{
+	struct fixture *f = *state;
+	struct door_verdict verdict;
+	uint32_t num_answers = 0;
+
+	srand(1);
+	for (int seed = 0; seed < CONVERSATIONS; seed++) {
+		const uint32_t num = (uint32_t)rand() % (2 * ENROL_BATCH);
+		const bool lies = rand() % 4 != 0;
+		int ends[2], status;
+		pid_t pid;
+
+		assert_int_equal(ipc_pair(ends), 0);
+		for (uint32_t i = 0; i < num; i++) {
+			const struct door_question question = draw_question(i);
+
+			assert_int_equal(ipc_send(ends[0], &question, sizeof(question)), 0);
+		}
+		if (lies)
+			lie(ends[0]);
+		shutdown(ends[0], SHUT_WR);
+		pid = fork();
+		if (pid == 0) {
+			for (;;)
+				enrol_serve(&f->hub, ends[1]);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), lies ? HUB_EXIT_DOOR : 0);
+		for (uint32_t i = 0; ipc_try_receive(ends[0], &verdict, sizeof(verdict), NULL) == 0;
+			i++) {
+			assert_int_equal(verdict.number, i);
+			assert_true(i < num && verdict.is_refused);
+			num_answers++;
+		}
+		close(ends[0]);
+		close(ends[1]);
+	}
+	assert_true(num_answers > 0);
+}
+
 static int setup(void **state)
 {
 	if (fixture_setup(state) != 0)
@@ -142,6 +240,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nonsense, setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_door_that_lies_in_the_end, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_door_that_does_not_listen, setup, fixture_teardown),
 	};
