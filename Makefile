@@ -3,7 +3,7 @@
 
 BUILD ?= build
 
-.PHONY: all setup demo demo-tunnel check fuzz bench format clean
+.PHONY: all setup demo demo-tunnel check fuzz cross bench format clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -32,6 +32,13 @@ check:
 fuzz:
 	./setup check
 	test/fuzz/run $(ARGS)
+
+# Everything on every other machine: make cross ARGS=arm64
+cross:
+	./setup check
+	$(MAKE) all
+	ninja -C $(BUILD) adit-sim
+	test/cross $(ARGS)
 
 bench:
 	./setup check
