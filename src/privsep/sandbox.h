@@ -44,8 +44,8 @@ struct sandbox {
 /* Enter the sandbox: no core dumps and no ptrace, memory locked and hidden, an empty root
  * directory, an unprivileged user, no capabilities, no_new_privs, no files where the kernel has
  * Landlock, no more processes and no longer files, any system call but the given kills, and so does
- * the parent's death; except for what the sandbox keeps. Ends the process when a step fails that
- * must not. */
+ * the death of a parent that may kill it; except for what the sandbox keeps. Ends the process when
+ * a step fails that must not. */
 void sandbox_enter(const struct sandbox *sandbox);
 
 /* The part of it that keeps keys from swap, for a process that cannot enter it: lock memory, that
