@@ -438,6 +438,7 @@ static void datapath_ends_on_descriptors_that_are_no_udp_sockets(void **state)
 {
 	const int udp4 = socket(AF_INET, SOCK_DGRAM, 0), udp6 = socket(AF_INET6, SOCK_DGRAM, 0);
 	const int tcp = socket(AF_INET, SOCK_STREAM, 0), local = socket(AF_UNIX, SOCK_DGRAM, 0);
+	const int raw = socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
 	const struct {
 		uint32_t has_ipv4, has_ipv6;
 		int fds[2];
@@ -446,7 +447,8 @@ static void datapath_ends_on_descriptors_that_are_no_udp_sockets(void **state)
 	} rows[] = {{1, 1, {udp4, udp6}, 2, true}, {0, 1, {udp6}, 1, true},
 		{1, 0, {udp4, udp6}, 2, false}, {1, 1, {udp6, udp4}, 2, false},
 		{0, 1, {udp4}, 1, false}, {1, 0, {tcp}, 1, false}, {1, 0, {local}, 1, false},
-		{1, 0, {STDERR_FILENO}, 1, false}, {2, 0, {udp4, udp4}, 2, false}};
+		{1, 0, {raw}, 1, false}, {1, 0, {STDERR_FILENO}, 1, false},
+		{2, 0, {udp4, udp4}, 2, false}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -473,6 +475,7 @@ static void datapath_ends_on_descriptors_that_are_no_udp_sockets(void **state)
 	close(udp6);
 	close(tcp);
 	close(local);
+	close(raw);
 }
 
 /* The cursor of a report is a place in a list of the datapath's. */
