@@ -9,6 +9,9 @@
 #include "traffic.h"
 
 #define SLACK_NS (SECOND_NS / 2) /* for the way there and back */
+/* Sessions that carry traffic are no older: some time until the next packet, and one more handshake
+ * message that was sent just before. */
+#define FRESH_NS (REKEY_AFTER_TIME_NS + JITTERED_NS + 4 * SECOND_NS)
 #define ATTEMPTS_NS ((MAX_TIMER_HANDSHAKES + 2) * JITTERED_NS)
 
 enum { PROMISES = 12 };
@@ -132,6 +135,48 @@ void promise_oblivion(void)
 			secrets_check(&hosts[k]);
 		}
 		network_heal();
+	}
+}
+
+void promise_rekeying(void)
+{
+	for (int i = 0; i < PROMISES; i++) {
+		uint64_t end_ns;
+
+		settle();
+		network_heal();
+		traffic_send(b, a, 1);
+		pass(JITTERED_NS);
+		end_ns = world.now_ns + 2 * REJECT_AFTER_TIME_NS;
+		while (world.now_ns < end_ns) {
+			traffic_send(a, b, 1);
+			traffic_send(b, a, 1);
+			pass(random_below(3 * SECOND_NS) + SLACK_NS);
+			must_hold(world.now_ns - b->sessions->birth_ns < FRESH_NS,
+				"sessions in use are renewed after REKEY_AFTER_TIME", "%llu s old",
+				(unsigned long long)((world.now_ns - b->sessions->birth_ns) /
+						     SECOND_NS));
+		}
+	}
+}
+
+void promise_answer(void)
+{
+	for (int i = 0; i < PROMISES; i++) {
+		uint64_t before;
+		uint32_t number;
+
+		meet();
+		traffic_send(a, b, 1);
+		pass(NOTICE_NS + JITTERED_NS + random_below(100 * SECOND_NS));
+		before = a->num_sent;
+		number = traffic_send(b, a, 1);
+		pass(SLACK_NS);
+		if (!has_arrived(number))
+			continue; /* there was no session, and another promise */
+		pass(KEEPALIVE_TIMEOUT_NS + SLACK_NS);
+		must_hold(a->num_sent > before, "data is answered after KEEPALIVE_TIMEOUT",
+			"packet %u", number);
 	}
 }
 

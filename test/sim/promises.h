@@ -19,6 +19,12 @@ void promise_silence(void);
 /* Old sessions are forgotten, and all their keys, though nothing happens. */
 void promise_oblivion(void);
 
+/* A session that carries traffic is renewed before it is too old. */
+void promise_rekeying(void);
+
+/* Who got data and has nothing to say says that. */
+void promise_answer(void);
+
 /* A way through a NAT stays open. */
 void promise_keepalive(void);
 

@@ -52,6 +52,8 @@ const struct scenario scenarios[] = {
 	{"giving-up", "there is no way", PAIR, .run = promise_giving_up},
 	{"silence", "the other side has forgotten", PAIR, .run = promise_silence},
 	{"oblivion", "nothing happens for long", PAIR, .run = promise_oblivion},
+	{"rekeying", "traffic never ends", PAIR, .run = promise_rekeying},
+	{"answer", "one side only listens", PAIR, .run = promise_answer},
 	{"keepalive", "behind a NAT", PAIR, .run = promise_keepalive},
 };
 const unsigned num_scenarios = ARRAY_SIZE(scenarios);
