@@ -315,6 +315,13 @@ void sandbox_user(uid_t *ret_uid, gid_t *ret_gid)
 	*ret_gid = (gid_t)strtoul(end + 1, NULL, 10);
 }
 
+/* Who may not do it, for want of CAP_SETPCAP, was started with what it may have. */
+void sandbox_empty_bounding_set(void)
+{
+	for (unsigned long capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;)
+		capability++;
+}
+
 static void drop_user(bool keeps_directory)
 {
 	const char *root = keeps_directory ? "." : EMPTY_ROOT;
@@ -353,6 +360,7 @@ void sandbox_enter(const struct sandbox *sandbox)
 	must(maps ? 0 : -1, "/proc/self/maps");
 	sandbox_lock_memory();
 	exclude_from_dumps();
+	sandbox_empty_bounding_set();
 	if (!sandbox->keeps_user)
 		drop_user(sandbox->keeps_directory);
 	forbid_dumps(); /* a change of user would allow them again */

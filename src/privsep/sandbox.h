@@ -56,6 +56,9 @@ void sandbox_lock_memory(void);
  * but the sandbox's kills it. */
 void sandbox_limit_calls(const struct sandbox *sandbox);
 
+/* The part of it about what programs may give: no capability. */
+void sandbox_empty_bounding_set(void);
+
 /* The part of it about capabilities: no others than this mask of them. */
 void sandbox_keep_capabilities(uint32_t mask);
 

@@ -182,6 +182,7 @@ static int supervise(const char *ifname, int ready_fd)
 	if (ready_fd >= 0)
 		close(ready_fd);
 	/* what is left to do: end processes of another user */
+	sandbox_empty_bounding_set();
 	sandbox_keep_capabilities(UINT32_C(1) << CAP_KILL);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	memory_rest();

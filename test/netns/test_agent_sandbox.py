@@ -91,7 +91,7 @@ def test_its_rights(fleet):
     status = agent_of(fleet.node("robot1").start().process).status()
     assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
     assert {int(status[caps], 16) for caps in ("CapPrm", "CapEff")} == {1 << 12}  # CAP_NET_ADMIN
-    assert {int(status[caps], 16) for caps in ("CapInh", "CapAmb")} == {0}
+    assert {int(status[caps], 16) for caps in ("CapInh", "CapAmb", "CapBnd")} == {0}
     assert "0" not in status["Uid"].split() + status["Gid"].split() and status["Groups"] == ""
 
 

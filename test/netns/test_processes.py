@@ -84,8 +84,8 @@ def test_the_processes_are_those_of_the_architecture(running):
 def test_a_role_has_given_up_its_rights(running, name):
     status = running.roles[name].status()
     caps = CAP_NET_ADMIN if name == "monitor" else 0
-    assert {key: int(status[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {
-        "CapInh": 0, "CapPrm": caps, "CapEff": caps, "CapAmb": 0}
+    assert {key: int(status[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd")} == {
+        "CapInh": 0, "CapPrm": caps, "CapEff": caps, "CapAmb": 0, "CapBnd": 0}
     threads = running.roles[name].threads()
     assert len(threads) == (workers() if name == "datapath" else 1)
     for thread in map(Role.status, threads):

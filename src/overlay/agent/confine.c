@@ -88,6 +88,7 @@ static void change_user(void)
 	gid_t gid;
 
 	sandbox_user(&uid, &gid);
+	sandbox_empty_bounding_set();
 	must(prctl(PR_SET_KEEPCAPS, 1), "PR_SET_KEEPCAPS");
 	must(setgroups(0, NULL), "setgroups");
 	must(setresgid(gid, gid, gid), "setresgid");
