@@ -35,7 +35,7 @@ fuzz:
 
 # Everything on every other machine: make cross ARGS=arm64
 cross:
-	./setup check
+	./setup cross
 	$(MAKE) all
 	ninja -C $(BUILD) adit-sim
 	test/cross $(ARGS)

@@ -109,8 +109,14 @@ def tiny_mtu(rig):
 
 
 def full_queue(rig):
-    """ENOBUFS."""
+    """ENOBUFS, which the kernel keeps to itself where nobody asked for errors (IP_RECVERR)."""
     rig.tc("tbf", "rate", "1mbit", "burst", "1600", "limit", "3000")
+    return lambda: rig.left.run("tc", "qdisc", "del", "dev", rig.link.left_dev, "root")
+
+
+def slow_wire(rig):
+    """EAGAIN: what was sent before is still in the queue, and counts against the socket."""
+    rig.tc("tbf", "rate", "1mbit", "burst", "1600", "limit", "1000000000")
     return lambda: rig.left.run("tc", "qdisc", "del", "dev", rig.link.left_dev, "root")
 
 
@@ -156,6 +162,30 @@ def test_hindered_from_sending(rig, fault):
     undo()
     wait_until(lambda: answers(rig.left, "10.8.0.2", 1), SOON, "it works again")
     ping(rig.left, "10.8.0.2", count=10, size=1300)
+    assert rig.a.process.output() == ""
+
+
+# Faster than any wire takes them: until the tunnel has to drop some, or too many.
+FILL = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(100_000):
+    s.sendto(bytes(1300), ("10.8.0.2", 9))
+"""
+
+
+def test_the_socket_is_full(rig):
+    """What cannot be sent for a while is dropped, and the rest of us does not wait for it."""
+    ping_until(rig.left, "10.8.0.2", SOON)
+    before = rig.failed()
+    undo = slow_wire(rig)
+    load = rig.left.popen("python3", "-c", FILL)
+    wait_until(lambda: rig.failed() > before, SOON, "sending fails")
+    assert rig.left.run("wg", "show", rig.a.ifname).code == 0
+    load.stop()
+    undo()
+    ping_until(rig.left, "10.8.0.2", SOON)
+    ping(rig.left, "10.8.0.2", count=10)
     assert rig.a.process.output() == ""
 
 
