@@ -80,9 +80,6 @@ static void must(long result, const char *what)
 
 static void change_user(void)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	const uint32_t mask = 1U << CAP_NET_ADMIN;
-	const struct __user_cap_data_struct data[2] = {{.effective = mask, .permitted = mask}};
 	const struct rlimit none = {0, 0};
 	uid_t uid;
 	gid_t gid;
@@ -93,8 +90,7 @@ static void change_user(void)
 	must(setgroups(0, NULL), "setgroups");
 	must(setresgid(gid, gid, gid), "setresgid");
 	must(setresuid(uid, uid, uid), "setresuid");
-	must(syscall(SYS_capset, &header, data), "capset");
-	must(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "ambient capabilities");
+	sandbox_keep_capabilities(UINT32_C(1) << CAP_NET_ADMIN);
 	must(prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG"); /* cleared by the change */
 	must(setrlimit(RLIMIT_CORE, &none), "RLIMIT_CORE");
 	must(prctl(PR_SET_DUMPABLE, 0), "PR_SET_DUMPABLE");

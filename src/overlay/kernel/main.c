@@ -226,11 +226,12 @@ static void enter_sandbox(void)
 		SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(uname), SCMP_SYS(lseek),
 		SCMP_SYS(select), SCMP_SYS(pselect6)};
 	static const struct sandbox_exception exceptions[] = {{SCMP_SYS(ioctl), 1, SIOCGIFINDEX}};
+	enum { OWN_DESCRIPTORS = 32 /* a dozen, and room for libnftables */ };
 
 	sandbox_enter(&(const struct sandbox){.keeps_user = true,
 		.capabilities = UINT32_C(1) << CAP_NET_ADMIN,
 		.removable_dir = UAPI_SOCKET_DIR,
-		.max_descriptors = LOCAL_SERVER_MAX_CLIENTS + 32,
+		.max_descriptors = LOCAL_SERVER_MAX_CLIENTS + OWN_DESCRIPTORS,
 		.calls = calls,
 		.num_calls = ARRAY_SIZE(calls),
 		.exceptions = exceptions,
