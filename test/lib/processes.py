@@ -14,6 +14,7 @@ import struct
 from hosts import RUN_TIMEOUT, wait_until
 from tunnels import SOCKETS, adit_command
 
+CAP_KILL, CAP_NET_ADMIN = 1 << 5, 1 << 12
 ROLES = ("monitor", "vault", "engine", "datapath")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -208,6 +209,11 @@ class Running:
 
     def wait_gone(self, timeout=1):
         wait_until(self.is_gone, timeout, f"nothing is left of {self.ifname}", 0.01)
+
+
+def capabilities(status):
+    """The five sets of a process, as numbers."""
+    return {key: int(status[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd")}
 
 
 def children(pid):

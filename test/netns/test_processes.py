@@ -18,14 +18,14 @@ import pytest
 
 from hosts import wait_until
 from processes import (
-    GONE, ROLES, Role, Running, children, family, found_in, session_keys, uapi)
+    CAP_KILL, CAP_NET_ADMIN, GONE, ROLES, Role, Running, capabilities, children, family, found_in,
+    session_keys, uapi)
 from traffic import ping, ping_until, tcp_both_ways
 from tunnels import SOCKETS, AditTunnel, adit_command, key
 from x25519 import x25519
 
 CHILDREN = ("vault", "engine", "datapath")
 NOBODY = 65534
-CAP_NET_ADMIN = 1 << 12
 
 _names = itertools.count()
 
@@ -84,7 +84,7 @@ def test_the_processes_are_those_of_the_architecture(running):
 def test_a_role_has_given_up_its_rights(running, name):
     status = running.roles[name].status()
     caps = CAP_NET_ADMIN if name == "monitor" else 0
-    assert {key: int(status[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd")} == {
+    assert capabilities(status) == {
         "CapInh": 0, "CapPrm": caps, "CapEff": caps, "CapAmb": 0, "CapBnd": 0}
     threads = running.roles[name].threads()
     assert len(threads) == (workers() if name == "datapath" else 1)
@@ -645,6 +645,6 @@ def test_memory_that_may_not_all_be_locked(host, limit):
 
 def test_the_starter_can_but_kill(running):
     status = running.starter.status()
-    assert {key: int(status[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {
-        "CapInh": 0, "CapPrm": 1 << 5, "CapEff": 1 << 5, "CapAmb": 0}
+    assert capabilities(status) == {
+        "CapInh": 0, "CapPrm": CAP_KILL, "CapEff": CAP_KILL, "CapAmb": 0, "CapBnd": 0}
     assert status["NoNewPrivs"] == "1"

@@ -11,18 +11,7 @@
 
 #include "core/transport_internal.h"
 #include "crypto/aead.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "machine.h"
 
 /* What is looked for is kept in a form in which it is not found itself. */
 struct needle {

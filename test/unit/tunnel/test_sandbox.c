@@ -25,25 +25,9 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
+#include "machine.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
-/* Newer architectures have only calls with a directory; 32-bit machines map by pages. */
-#ifdef SYS_mmap2
-#define MMAP_CALL SYS_mmap2
-#else
-#define MMAP_CALL SYS_mmap
-#endif
+/* Newer architectures have only calls with a directory, and with a signal mask. */
 #ifdef SYS_unlink
 #define UNLINK SYS_unlink, (long)""
 #else

@@ -27,22 +27,11 @@
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "crypto/dh.h"
+#include "machine.h"
 #include "overlay/wire/enrol.h"
 #include "overlay/wire/link.h"
 
 enum { PATIENCE_MS = 10000, STEP_MS = 10 };
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 static const char *program, *tunnel_program;
 static char dir[64], state_dir[96], socket_path[96], ifname[IFNAMSIZ];

@@ -20,25 +20,7 @@
 #include <cmocka.h>
 
 #include "overlay/hub/roles.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
-/* 32-bit machines map by pages. */
-#ifdef SYS_mmap2
-#define MMAP_CALL SYS_mmap2
-#else
-#define MMAP_CALL SYS_mmap
-#endif
+#include "machine.h"
 
 enum { FINE = 42 };
 
