@@ -279,15 +279,15 @@ static void apply_allowed_ips(struct settings *s, const struct config_peer *peer
 	}
 }
 
-/* Peers that are added or changed, none removed. Allowed IPs come last: they let packets flow, and
- * by then everybody knows the peer. */
-static void apply_peers(struct settings *s, const struct config_peer *peers, size_t num_peers)
+/* Peers that are added or changed, none removed, from one to before another. Allowed IPs come last:
+ * they let packets flow, and by then everybody knows the peer. */
+static void apply_peers(struct settings *s, const struct config *config, size_t first, size_t end)
 {
-	for (size_t i = 0; i < num_peers; i++)
-		apply_peer(s, &peers[i]);
+	for (size_t i = first; i < end; i++)
+		apply_peer(s, &config->peers[i]);
 	neighbours_settle(s->neighbours);
-	for (size_t i = 0; i < num_peers; i++)
-		apply_allowed_ips(s, &peers[i]);
+	for (size_t i = first; i < end; i++)
+		apply_allowed_ips(s, &config->peers[i]);
 }
 
 static bool has_room(const struct settings *s, const struct config *config)
@@ -325,12 +325,12 @@ int settings_apply(struct settings *s, const struct config *config)
 
 		if (!(config->peers[i].flags & CONFIG_PEER_REMOVE))
 			continue;
-		apply_peers(s, config->peers + first, i - first);
+		apply_peers(s, config, first, i);
 		if (find_peer(s, config->peers[i].public_key, &id))
 			remove_peers(s, id, id + 1);
 		first = i + 1;
 	}
-	apply_peers(s, config->peers + first, config->num_peers - first);
+	apply_peers(s, config, first, config->num_peers);
 	neighbours_sync(s->neighbours, s->neighbours->datapath);
 	return 0;
 }
