@@ -238,8 +238,10 @@ static void handle_handshakes(struct host *host)
 	host->handling = host->inbox;
 	host->num_handling = taken;
 	host->is_under_load = world.now_ns < host->under_load_until_ns;
+	watch_handles(host);
 	(void)device_handle_handshakes(
 		host->device, events, num, host->is_under_load, host_time(host));
+	watch_handled(host);
 	host->num_handling = 0;
 	host->num_handshakes -= taken;
 	host->num_inbox -= taken;

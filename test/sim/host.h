@@ -49,6 +49,7 @@ struct acquaintance {
 	uint64_t last_initiation_ns, last_response_ns; /* sent; 0: another may go at once */
 	bool has_initiated;			       /* since it is a peer */
 	uint64_t last_consumed;	  /* id of the initiation that was answered last */
+	uint64_t last_cookie;	  /* and of the cookie reply that was taken in last */
 	uint64_t last_derived_ns; /* a session */
 	uint16_t keepalive_s;
 };

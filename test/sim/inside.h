@@ -5,6 +5,7 @@
 #ifndef ADIT_SIM_INSIDE_H
 #define ADIT_SIM_INSIDE_H
 
+#include "core/cookie.h"
 #include "core/device.h"
 #include "core/transport.h"
 
@@ -14,6 +15,9 @@ unsigned inside_device_indices(const struct device *device);
 /* Its cookie secret, and when it was drawn. */
 const uint8_t *inside_cookie_secret(const struct device *device);
 uint64_t inside_cookie_birth_ns(const struct device *device);
+
+/* The cookie that a peer gave it; NULL: there is no such peer. */
+const struct cookie_maker *inside_cookie_maker(const struct device *device, uint32_t peer_id);
 
 /* Keypairs that the transport finds by our index, and by the other side's. */
 unsigned inside_transport_sessions(const struct transport *transport);

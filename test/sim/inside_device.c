@@ -19,3 +19,10 @@ uint64_t inside_cookie_birth_ns(const struct device *device)
 {
 	return device->checker.secret_birth_ns;
 }
+
+const struct cookie_maker *inside_cookie_maker(const struct device *device, uint32_t peer_id)
+{
+	const struct peer *peer = table_get(&device->peers, peer_id);
+
+	return peer ? &peer->cookie : NULL;
+}

@@ -18,6 +18,10 @@ void watch_sent(struct host *host, struct datagram *datagram);
 void watch_control(struct host *host, const struct control *control);
 void watch_event(struct host *host, const struct event *event);
 
+/* The engine of a host begins with the handshake messages at hand; and has ended. */
+void watch_handles(const struct host *host);
+void watch_handled(struct host *host);
+
 /* A datagram is given to a host; and has been. */
 void watch_receives(struct host *host, const struct datagram *datagram);
 void watch_received(struct host *host, const struct datagram *datagram);
