@@ -3,6 +3,8 @@
 them."""
 
 import ctypes
+import fcntl
+import os
 import signal
 import subprocess
 
@@ -14,10 +16,15 @@ BUILD = REPO / "build-drills"
 
 
 def build(*targets):
-    """Build some of them, or bring them up to date."""
-    if not (BUILD / "build.ninja").exists():
-        _quietly("meson", "setup", BUILD, REPO, "-Ddrills=true")
-    _quietly("ninja", "-C", BUILD, *targets)
+    """Build some of them, or bring them up to date; one run of tests at a time."""
+    turn = os.open(REPO, os.O_RDONLY)
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    try:
+        if not (BUILD / "build.ninja").exists():
+            _quietly("meson", "setup", BUILD, REPO, "-Ddrills=true")
+        _quietly("ninja", "-C", BUILD, *targets)
+    finally:
+        os.close(turn)
 
 
 def _quietly(*argv):
