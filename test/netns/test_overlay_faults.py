@@ -301,6 +301,20 @@ def known_peers(node):
         return set()
 
 
+def test_hub_starts_while_its_last_life_ends(robots):
+    """Who killed it and starts it again does not have to wait for the old interface to go."""
+    robots.process.stop(signal.SIGKILL)
+    wait_until(lambda: robots.run("ip", "link", "show", "adit-hub", check=False).code, 10,
+               "the tunnel is gone")
+    robots.run("ip", "link", "add", "adit-hub", "type", "veth")
+    hub = robots.popen(HUB, "run", "--host", robots.address)
+    time.sleep(0.5)
+    assert hub.poll() is None, hub.output()
+    robots.run("ip", "link", "del", "adit-hub")
+    robots.process = hub
+    wait_until(robots.answers, 10, "the hub answers")
+
+
 def test_reboot_with_the_hub_down(fleet, robots):
     """Everything of a node dies at once, and the hub is away: it works from its state file."""
     one, other, _ = joined(fleet, robots, "robot1", "robot2", "robot3")

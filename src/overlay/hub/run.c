@@ -31,7 +31,7 @@
 #include "tunnel/ipc.h"
 #include "tunnel/roles.h"
 
-enum { ANSWER_TIMEOUT_S = 10, END_TIMEOUT_MS = 2000 };
+enum { ANSWER_TIMEOUT_S = 10, END_TIMEOUT_MS = 2000, NAME_TIMEOUT_MS = 5000 };
 
 /* Between two starts of the server; twice as long after each that did not come as far as being
  * ready. */
@@ -160,6 +160,18 @@ static void configure_tunnel(int uapi_fd)
 	must(r, "cannot configure the tunnel");
 }
 
+/* The interface may be that of a hub that was killed, whose tunnel takes a moment to end. */
+static int start_launcher(int ret_uapi[2])
+{
+	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + NAME_TIMEOUT_MS * MSEC_NS;
+	int r;
+
+	while ((r = launcher_start(hub.launcher, hub.options.interface, ret_uapi)) == -EBUSY &&
+		clock_ns(CLOCK_MONOTONIC) < until_ns)
+		poll(NULL, 0, 50);
+	return r;
+}
+
 static void start_tunnel(void)
 {
 	char path[4096];
@@ -169,7 +181,7 @@ static void start_tunnel(void)
 		*hub.options.tunnel_program ? hub.options.tunnel_program : find_program(path));
 	if (!hub.launcher)
 		fail("cannot start", -ENOMEM);
-	r = launcher_start(hub.launcher, hub.options.interface, uapi);
+	r = start_launcher(uapi);
 	if (r == -ECANCELED) /* it has said why */
 		end(1);
 	if (r == -EBUSY) {
