@@ -30,6 +30,7 @@ static const char *const variables[] = {
 	DRILL_ENV,
 	"ADIT_DRILL_ALLOC",
 	"ADIT_DRILL_CLOCK",
+	"ADIT_DRILL_SEND",
 #endif
 };
 

@@ -2,18 +2,26 @@
 """The kernel refuses to send, or the ground changes under a tunnel: whatever it was, when it is over
 the tunnel works again by itself."""
 
+import errno
 import json
 import signal
 import time
 
 import pytest
 
+from drills import drills  # noqa: F401 (a fixture)
 from hosts import Lab, wait_until
 from traffic import answers, ping, ping_until
 from tunnels import AditTunnel, adit_command
 
 PORT = 51820
 SOON = 15  # who hears nothing begins a handshake after 15 s at the latest; most need none
+
+
+def failed(tunnel):
+    """How many datagrams it could not send."""
+    out = tunnel.host.run(*adit_command(), "show", tunnel.ifname, "--json").out
+    return json.loads(out)["dropped"]["send_failed"]
 
 
 class Rig:
@@ -35,8 +43,7 @@ class Rig:
             ["10.9.0.1/24", "fd09::1/64"], ["10.9.0.2/24", "fd09::2/64"])
 
     def failed(self):
-        out = self.left.run(*adit_command(), "show", self.a.ifname, "--json").out
-        return json.loads(out)["dropped"]["send_failed"]
+        return failed(self.a)
 
     def nft(self, verdict):
         self.left.run("nft", "-f", "-", input=f"""
@@ -151,6 +158,48 @@ def test_refused_to_send(rig, fault):
     ping_until(rig.left, "10.8.0.2", SOON)
     ping(rig.left, "10.8.0.2", count=10)
     assert rig.a.process.output() == ""
+
+
+# --- the kernel says so --------------------------------------------------------------------------
+
+REFUSED = 51999  # a port to which nothing can be sent
+
+
+class RefusedTunnel(AditTunnel):
+    """Its datapath is told an error when it sends there (net/drill_send.c)."""
+
+    def __init__(self, host, program, error):
+        super().__init__(host, ["10.7.2.1/24", "10.7.3.1/24"], PORT + 1)
+        self.program = ["env", f"ADIT_DRILL_SEND={error}:{REFUSED}", program]
+
+    def command(self):
+        return [*self.program, "-f", self.ifname]
+
+    def move(self, peer, port):
+        self.wg_set("peer", peer.public_key, "endpoint", f"10.9.0.2:{port}")
+
+
+@pytest.mark.parametrize("error", ["ENOBUFS", "EAGAIN", "EMSGSIZE", "ENETUNREACH", "ENOMEM"])
+def test_the_kernel_says(rig, drills, error):  # noqa: F811
+    """Errors as they come, those too that no setting of ours brings about; other peers hear us."""
+    tunnel = RefusedTunnel(rig.left, drills, getattr(errno, error)).start()
+    peers = [AditTunnel(rig.right, [f"10.7.{n}.2/24"], PORT + n).start() for n in (2, 3)]
+    for peer, own in zip(peers, tunnel.addresses):
+        tunnel.add(peer)
+        tunnel.move(peer, peer.port)
+        peer.add(tunnel, allowed_ips=[own[:-3]])
+        ping_until(rig.left, peer.addresses[0][:-3], SOON)
+    tunnel.move(peers[0], REFUSED)
+    before = failed(tunnel)
+    load = rig.left.popen("ping", "-n", "-q", "-f", "-s", 1300, "10.7.2.2")
+    ping(rig.left, "10.7.3.2", count=10)
+    wait_until(lambda: failed(tunnel) > before, SOON, "sending fails")
+    load.stop(signal.SIGINT)
+    tunnel.move(peers[0], peers[0].port)
+    ping_until(rig.left, "10.7.2.2", SOON)
+    assert tunnel.process.output() == ""
+    for it in (tunnel, *peers):
+        it.stop()
 
 
 @pytest.mark.parametrize("fault", [tiny_mtu, full_queue], ids=lambda fault: fault.__name__)
