@@ -377,7 +377,8 @@ static void make_all_in_children(void)
 
 void drill_arm(const char *role)
 {
-	const struct sigaction action = {.sa_sigaction = make_attack, .sa_flags = SA_SIGINFO};
+	const struct sigaction action = {
+		.sa_sigaction = make_attack, .sa_flags = SA_SIGINFO | SA_RESTART};
 	const char *text = getenv(DRILL_ENV);
 	size_t len = strlen(role);
 

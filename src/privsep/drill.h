@@ -7,13 +7,13 @@
 
 #ifdef ADIT_DRILLS
 
-/* "ROLE:ATTACK". The role makes that attack when it gets SIGUSR1, with the number that came with
- * the signal: a neighbour's process id. It says on stderr what it tries before it does, and then,
- * if it lives, what came of it. "ROLE:control": makes all attacks in children, at once, before it
- * has given anything up. */
+/* "ROLE:ATTACK". The role (or the "starter") makes that attack when it gets SIGUSR1, with the
+ * number that came with the signal: a neighbour's process id. It says on stderr what it tries
+ * before it does, and then, if it lives, what came of it. "ROLE:control": makes all attacks in
+ * children, at once, before it has given anything up. */
 #define DRILL_ENV "ADIT_DRILL"
 
-/* To be called by a role when it starts. */
+/* To be called when a role starts. */
 void drill_arm(const char *role);
 
 #else

@@ -65,10 +65,10 @@ static const struct {
 	{SCMP_SYS(timerfd_settime), SCMP_SYS(timerfd_settime64)},
 	{SCMP_SYS(fcntl), SCMP_SYS(fcntl64)}, {SCMP_SYS(fstat), SCMP_SYS(fstat64)},
 	{SCMP_SYS(stat), SCMP_SYS(stat64)}, {SCMP_SYS(lstat), SCMP_SYS(lstat64)},
-	{SCMP_SYS(newfstatat), SCMP_SYS(fstatat64)}, {SCMP_SYS(fstatfs), SCMP_SYS(fstatfs64)},
-	{SCMP_SYS(lseek), SCMP_SYS(_llseek)}, {SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64)},
-	{SCMP_SYS(getuid), SCMP_SYS(getuid32)}, {SCMP_SYS(geteuid), SCMP_SYS(geteuid32)},
-	{SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn)}};
+	{SCMP_SYS(newfstatat), SCMP_SYS(fstatat64)}, {SCMP_SYS(newfstatat), SCMP_SYS(statx)},
+	{SCMP_SYS(fstatfs), SCMP_SYS(fstatfs64)}, {SCMP_SYS(lseek), SCMP_SYS(_llseek)},
+	{SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64)}, {SCMP_SYS(getuid), SCMP_SYS(getuid32)},
+	{SCMP_SYS(geteuid), SCMP_SYS(geteuid32)}, {SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn)}};
 
 static void must(int result, const char *what)
 {
@@ -165,7 +165,7 @@ static int allow_all_of(scmp_filter_ctx filter, const struct sandbox *sandbox)
 		const struct sandbox_exception *e = &sandbox->exceptions[i];
 
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, e->call, 1,
-			SCMP_CMP(e->argument, SCMP_CMP_EQ, e->value, 0));
+			SCMP_CMP(e->argument, SCMP_CMP_MASKED_EQ, UINT32_MAX, e->value));
 	}
 	if (r == 0 && sandbox->may_start_threads)
 		r = allow_threads(filter);
@@ -358,7 +358,8 @@ void sandbox_enter(const struct sandbox *sandbox)
 	FILE *maps = fopen("/proc/self/maps", "re");
 
 	must(maps ? 0 : -1, "/proc/self/maps");
-	sandbox_lock_memory();
+	if (!sandbox->has_no_secrets)
+		sandbox_lock_memory();
 	exclude_from_dumps();
 	sandbox_empty_bounding_set();
 	if (!sandbox->keeps_user)

@@ -13,16 +13,18 @@
 /* Says "uid:gid" to the roles: whom they become. */
 #define SANDBOX_ENV_USER "ADIT_USER"
 
-/* A system call that is allowed with one value of one argument (counted from 0). */
+/* A system call that is allowed with one value of one argument (counted from 0), which is an int to
+ * the kernel. */
 struct sandbox_exception {
 	int call;
 	unsigned argument;
-	uint64_t value;
+	uint32_t value;
 };
 
 /* What a process keeps. All zero is the least: memory, what it has open, messages, time. */
 struct sandbox {
 	bool keeps_user;       /* stays root, in its root directory, when its parent dies too */
+	bool has_no_secrets;   /* its memory may be swapped */
 	uint32_t capabilities; /* a mask: 1 << CAP_… */
 	/* Starts threads, when everything but the limit on system calls is in force: they inherit
 	 * it, and that limit is for all threads. NULL: none. */

@@ -18,18 +18,12 @@
 #include "tunnel/ipc.h"
 #include "tunnel/worker.h"
 
-/* Newer architectures have only the call with a directory. */
-#ifdef __NR_unlink
-#define REMOVE_FILE_CALL SCMP_SYS(unlink)
-#else
-#define REMOVE_FILE_CALL SCMP_SYS(unlinkat)
-#endif
-
 /* The monitor opens and configures sockets, serves its clients, reaps children, cleans up; getpid
  * is libmnl's, when a namespace gets its first id. */
 static const int monitor_calls[] = {SCMP_SYS(bind), SCMP_SYS(getsockname), SCMP_SYS(setsockopt),
 	SCMP_SYS(getsockopt), SCMP_SYS(accept4), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
-	SCMP_SYS(close), SCMP_SYS(wait4), SCMP_SYS(writev), SCMP_SYS(getpid), REMOVE_FILE_CALL};
+	SCMP_SYS(close), SCMP_SYS(wait4), SCMP_SYS(writev), SCMP_SYS(getpid),
+	ROLES_REMOVE_FILE_CALL};
 
 /* Sockets for packets and for if_nametoindex (a scope in an endpoint), and its one ioctl. */
 static const struct sandbox_exception monitor_exceptions[] = {{SCMP_SYS(socket), 0, AF_UNIX},

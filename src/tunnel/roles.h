@@ -5,6 +5,8 @@
 #ifndef ADIT_TUNNEL_ROLES_H
 #define ADIT_TUNNEL_ROLES_H
 
+#include <seccomp.h>
+
 #include "privsep/role.h"
 
 /* Descriptors handed down by a service manager, under the names wireguard-go knows. */
@@ -14,6 +16,13 @@
 enum tunnel_role { ROLE_MONITOR, ROLE_VAULT, ROLE_ENGINE, ROLE_DATAPATH, ROLE_NUM };
 
 extern const struct role tunnel_roles[ROLE_NUM];
+
+/* Newer architectures have only the call with a directory. */
+#ifdef __NR_unlink
+#define ROLES_REMOVE_FILE_CALL SCMP_SYS(unlink)
+#else
+#define ROLES_REMOVE_FILE_CALL SCMP_SYS(unlinkat)
+#endif
 
 /* Where a role finds its descriptors after exec; 0 and 1 are /dev/null, 2 is stderr. */
 enum {

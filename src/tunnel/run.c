@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The starter: parent of the monitor, and all that is left to clean up if the monitor itself is
- * killed. It waits and does nothing else.
+ * killed. It waits and does nothing else, and once the tunnel is up it can do nothing else.
  */
 #include "tunnel/run.h"
 
@@ -11,17 +11,21 @@
 #include <linux/capability.h>
 #include <net/if.h>
 #include <poll.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/number.h"
+#include "config/uapi_socket.h"
+#include "privsep/drill.h"
 #include "privsep/memory.h"
 #include "privsep/notify.h"
 #include "tunnel/roles.h"
@@ -29,6 +33,12 @@
 
 static volatile sig_atomic_t monitor_pid;
 static pid_t parent_pid; /* whose death is to end us; 0: nobody's */
+
+/* The UAPI socket, known by its inode: later its name may be another tunnel's. */
+static struct {
+	char path[sizeof(UAPI_SOCKET_DIR UAPI_SOCKET_SUFFIX) + IFNAMSIZ];
+	struct stat status; /* st_ino 0: there is none */
+} uapi_file;
 
 /* When it comes because our parent died, what died with that has yet to say goodbye: the kernel
  * closes its connections, and their last segments go through the tunnel. */
@@ -120,10 +130,48 @@ static bool wait_ready(int fd)
 	return n == 1;
 }
 
+static void find_uapi_file(const char *ifname)
+{
+	snprintf(uapi_file.path, sizeof(uapi_file.path), UAPI_SOCKET_DIR "/%s" UAPI_SOCKET_SUFFIX,
+		ifname);
+	if (lstat(uapi_file.path, &uapi_file.status) < 0)
+		uapi_file.status.st_ino = 0;
+}
+
+static void remove_uapi_file(void)
+{
+	struct stat now;
+
+	if (lstat(uapi_file.path, &now) == 0 && now.st_ino == uapi_file.status.st_ino &&
+		now.st_dev == uapi_file.status.st_dev)
+		(void)unlink(uapi_file.path);
+}
+
+/* What is left to do: wait, pass signals on to the monitor, end what it may leave (processes of
+ * another user, which takes a capability), and remove its file. */
+static void enter_sandbox(void)
+{
+	static const int calls[] = {SCMP_SYS(waitid), SCMP_SYS(wait4), SCMP_SYS(getppid),
+		SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(newfstatat),
+		ROLES_REMOVE_FILE_CALL};
+	const struct sandbox_exception exceptions[] = {{SCMP_SYS(kill), 0, (uint32_t)monitor_pid},
+		{SCMP_SYS(kill), 0, (uint32_t)-monitor_pid}};
+
+	sandbox_enter(&(const struct sandbox){.keeps_user = true,
+		.has_no_secrets = true,
+		.capabilities = UINT32_C(1) << CAP_KILL,
+		.removable_dir = UAPI_SOCKET_DIR,
+		.max_descriptors = STDERR_FILENO + 1,
+		.calls = calls,
+		.num_calls = ARRAY_SIZE(calls),
+		.exceptions = exceptions,
+		.num_exceptions = ARRAY_SIZE(exceptions)});
+}
+
 /* Wait for the monitor, and for its children should it leave any. Those are of another user, so
  * nobody but us may kill one that does not end by itself; they are in the monitor's process group,
  * whose number is nobody else's before the monitor is reaped. */
-static int wait_end(const char *ifname)
+static int wait_end(void)
 {
 	int status, result = 1;
 	siginfo_t child;
@@ -144,26 +192,64 @@ static int wait_end(const char *ifname)
 			result = WEXITSTATUS(status);
 		}
 	}
-	if (result != 0)
-		uapi_remove_socket(ifname);
 	return result;
+}
+
+static void announce(int ready_fd)
+{
+	notify_ready();
+	if (ready_fd >= 0)
+		(void)!write(ready_fd, "", 1);
+}
+
+/* Once the tunnel is up. Returns its exit status. */
+static int watch(const char *ifname)
+{
+	int status;
+
+	find_uapi_file(ifname);
+	enter_sandbox();
+	memory_rest();
+	status = wait_end();
+	if (status != 0)
+		remove_uapi_file();
+	return status;
+}
+
+/* When it did not come up. */
+static int bury(const char *ifname)
+{
+	int status = wait_end();
+
+	if (status != 0)
+		uapi_remove_socket(ifname);
+	return status;
+}
+
+static void take_signals(void)
+{
+	const struct sigaction forward = {.sa_handler = forward_signal, .sa_flags = SA_RESTART};
+	int death_signal = 0;
+
+	(void)prctl(PR_GET_PDEATHSIG, &death_signal);
+	parent_pid = death_signal ? getppid() : 0;
+	signal(SIGCHLD, SIG_DFL);
+	sigaction(SIGTERM, &forward, NULL);
+	sigaction(SIGINT, &forward, NULL);
+	signal(SIGPIPE, SIG_IGN);
 }
 
 /* Returns the tunnel's exit status; announces on ready_fd, if not -1, that it is usable. */
 static int supervise(const char *ifname, int ready_fd)
 {
-	const struct sigaction forward = {.sa_handler = forward_signal, .sa_flags = SA_RESTART};
 	sigset_t signals, before;
-	int fd, death_signal = 0;
+	bool is_ready;
+	int fd;
 
-	(void)prctl(PR_GET_PDEATHSIG, &death_signal);
-	parent_pid = death_signal ? getppid() : 0;
+	take_signals();
+	drill_arm("starter");
 	sandbox_choose_user();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	signal(SIGCHLD, SIG_DFL);
-	sigaction(SIGTERM, &forward, NULL);
-	sigaction(SIGINT, &forward, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	/* a signal must not come before there is somebody to forward it to */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
@@ -174,19 +260,12 @@ static int supervise(const char *ifname, int ready_fd)
 	if (fd < 0)
 		return 1;
 	close_others(fd, ready_fd < 0 ? fd : ready_fd);
-	if (wait_ready(fd)) {
-		notify_ready();
-		if (ready_fd >= 0)
-			(void)!write(ready_fd, "", 1);
-	}
+	is_ready = wait_ready(fd);
+	if (is_ready)
+		announce(ready_fd);
 	if (ready_fd >= 0)
 		close(ready_fd);
-	/* what is left to do: end processes of another user */
-	sandbox_empty_bounding_set();
-	sandbox_keep_capabilities(UINT32_C(1) << CAP_KILL);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	memory_rest();
-	return wait_end(ifname);
+	return is_ready ? watch(ifname) : bury(ifname);
 }
 
 /* Leave the terminal. stderr stays if the user asked to hear more, as with wireguard-go, else it

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Each role of a tunnel with a session is told to attack, from inside its sandbox. It dies of the
+"""Each process of a tunnel with a session is told to attack, from inside its sandbox. It dies of the
 attempt, says so, and the tunnel ends whole; or it is refused, and the tunnel goes on."""
 
 import base64
@@ -9,6 +9,7 @@ import itertools
 import os
 import pathlib
 import re
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -19,7 +20,8 @@ from processes import ROLES, Running, uapi
 from tunnels import AditTunnel, key, public
 
 OWN_FILE = pathlib.Path("/run/adit/drill")  # of src/privsep/drill.c
-VICTIMS = {"monitor": "vault", "vault": "engine", "engine": "datapath", "datapath": "engine"}
+VICTIMS = {"starter": "vault", "monitor": "vault", "vault": "engine", "engine": "datapath",
+           "datapath": "engine"}
 SYS_LANDLOCK_CREATE_RULESET = 444
 
 # What a process with all rights gets from the attempt; 0 is success.
@@ -47,8 +49,9 @@ ANSWERS = {
     ("monitor", "socket-unix"): "a descriptor",
     ("monitor", "socket-raw"): -errno.EPERM,  # no CAP_NET_RAW
     ("monitor", "remove"): -errno.EACCES,  # by Landlock
+    ("starter", "remove"): -errno.EACCES,  # the same: it may remove the tunnel's socket
     # Everybody may read and write, but there is nothing more to be read or written.
-    **{(role, "descriptors"): 0 for role in ROLES},
+    **{(role, "descriptors"): 0 for role in VICTIMS},
 }
 
 _names = itertools.count()
@@ -70,7 +73,7 @@ class Hosts:
         there = lab.host("peer")
         self.peer = AditTunnel(there).start()
         self.hosts, self.keys, self.endpoints = {}, {}, {}
-        for number, role in enumerate(ROLES):
+        for number, role in enumerate(VICTIMS):
             self.hosts[role] = lab.host(role)
             lab.link(self.hosts[role], there).address(
                 [f"10.9.{number}.1/24"], [f"10.9.{number}.2/24"])
@@ -116,13 +119,17 @@ class Attacked(Running):
                    f"{self.ifname} has a session")
 
     def begin(self):
-        attacker = self.roles[self.role]
+        attacker = self.everyone()[self.role]
         number = (max(attacker.descriptors()) + 1 if self.attack == "descriptors"
                   else self.roles[VICTIMS[self.role]].pid)
         give_the_word(attacker.pid, number)
 
     def check_death(self):
         self.wait_gone(5)
+        if self.role == "starter":  # nobody is left to say why
+            assert self.process.wait() == -signal.SIGSYS
+            assert self.process.output() == f"drill: {self.attack}: tried\n"
+            return
         assert self.process.wait() == 1
         tried, why = self.process.output().splitlines()
         assert tried == f"drill: {self.attack}: tried"
@@ -159,8 +166,8 @@ def test_with_all_rights_the_attacks_succeed(lab, command):
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack(command, hosts, attack):
     OWN_FILE.touch()
-    with ThreadPoolExecutor(len(ROLES)) as pool:
-        attacked = list(pool.map(lambda role: Attacked(command, hosts, role, attack), ROLES))
+    with ThreadPoolExecutor(len(VICTIMS)) as pool:
+        attacked = list(pool.map(lambda role: Attacked(command, hosts, role, attack), VICTIMS))
     for it in attacked:
         it.wait_session()
         it.begin()
@@ -168,7 +175,7 @@ def test_an_attack(command, hosts, attack):
         for it in attacked:
             if (it.role, attack) not in ANSWERS:
                 it.check_death()
-            elif it.role == "monitor" and attack == "remove" and not landlock():
+            elif attack == "remove" and not landlock():
                 it.process.stop()
             else:
                 it.check_answer(ANSWERS[it.role, attack])
