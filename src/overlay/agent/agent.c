@@ -147,7 +147,7 @@ static void add_configured(struct settings_files *files)
 static void add_joined(void)
 {
 	char names[AGENT_NETWORKS_MAX][NETWORK_NAME_MAX + 1];
-	int num = state_list(agent.state_fd, names, AGENT_NETWORKS_MAX);
+	int num = state_list(AGENT_FD_STATE, names, AGENT_NETWORKS_MAX);
 
 	if (num < 0)
 		log_error("the state folder cannot be read: %s", strerror(-num));
@@ -158,7 +158,7 @@ static void add_joined(void)
 
 		if (agent_find(&agent, names[i]))
 			continue;
-		r = state_read(agent.state_fd, names[i], STATE_JOIN, &json);
+		r = state_read(AGENT_FD_STATE, names[i], STATE_JOIN, &json);
 		if (r < 0) {
 			log_error("%s: what was joined cannot be read: %s", names[i], strerror(-r));
 			continue;
@@ -167,7 +167,7 @@ static void add_joined(void)
 			strcmp(settings.link.network, names[i]) == 0)
 			add(&settings);
 		else
-			state_put_aside(agent.state_fd, names[i], STATE_JOIN,
+			state_put_aside(AGENT_FD_STATE, names[i], STATE_JOIN,
 				"it makes no sense; join again");
 		json_decref(json);
 	}
@@ -222,7 +222,7 @@ static void remove_left(void)
 
 		if (!network_has_left(network, &control_id))
 			continue;
-		r = state_remove(agent.state_fd, network_name(network));
+		r = state_remove(AGENT_FD_STATE, network_name(network));
 		if (r < 0)
 			control_reply_words(agent.control, control_id, 1,
 				"%s was left, but its files stay: %s\n", network_name(network),
@@ -319,19 +319,17 @@ static void turn(void)
 
 void agent_main(const char *subject)
 {
-	const char *state_dir = getenv(AGENT_ENV_STATE), *config_dir = getenv(AGENT_ENV_CONFIG);
+	const char *config_dir = getenv(AGENT_ENV_CONFIG);
 	struct settings_files files;
 	gid_t gid = group_of_admins();
 
 	(void)subject;
 	log_set_prefix("adit-agent");
-	must(state_dir && config_dir, "environment", -EINVAL);
+	must(config_dir, "environment", -EINVAL);
 	files = read_settings(config_dir);
-	agent.state_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(agent.state_fd >= 0, state_dir, -errno);
 	must(crypto_init() == 0, "crypto", -EIO);
 	must(curl_global_init(CURL_GLOBAL_NOTHING) == 0, "libcurl", -EIO);
-	agent_confine(agent.state_fd);
+	agent_confine();
 
 	read_hostname();
 	agent.loop = loop_new(TIMERS_MAX);

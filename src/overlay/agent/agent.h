@@ -23,11 +23,11 @@
 enum {
 	AGENT_FD_LAUNCHER = ROLE_FIRST_FD, /* launch.h */
 	AGENT_FD_CONTROL,		   /* listening unix socket */
-	AGENT_NUM_FDS = AGENT_FD_CONTROL - ROLE_FIRST_FD + 1,
+	AGENT_FD_STATE,			   /* folder, which only the agent's user may open */
+	AGENT_NUM_FDS = AGENT_FD_STATE - ROLE_FIRST_FD + 1,
 };
 
-/* By these it is told its folders. */
-#define AGENT_ENV_STATE "ADIT_AGENT_STATE"
+/* By this it is told where settings are. */
 #define AGENT_ENV_CONFIG "ADIT_AGENT_CONFIG"
 
 enum { AGENT_NETWORKS_MAX = 64 };
@@ -38,7 +38,6 @@ struct agent {
 	struct loop *loop;
 	struct http *http;
 	struct control *control;
-	int state_fd;	/* folder */
 	int netlink_fd; /* tells of addresses */
 	char hostname[NODE_NAME_MAX + 1];
 	struct network *networks[AGENT_NETWORKS_MAX];
@@ -73,8 +72,8 @@ void agent_remove(struct agent *agent, struct network *network); /* frees it */
 /* requests.c */
 control_request agent_request;
 
-/* confine.c: become an unprivileged user with CAP_NET_ADMIN, that can write in the state folder
- * and read what names are resolved with, and nothing else. Ends the process when it fails. */
-void agent_confine(int state_fd);
+/* confine.c: become an unprivileged user with CAP_NET_ADMIN, that can write in the state folder and
+ * read what names are resolved with, and nothing else. Ends the process when it fails. */
+void agent_confine(void);
 
 #endif

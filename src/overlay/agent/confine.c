@@ -106,7 +106,7 @@ static void allow(int ruleset, int fd, uint64_t access)
 }
 
 /* The name service: its settings, and modules that it loads. */
-static void limit_files(int state_fd)
+static void limit_files(void)
 {
 	static const char *const readable[] = {"/etc", "/run/systemd/resolve", "/run/resolvconf",
 		"/run/NetworkManager", "/usr", "/lib", "/lib64"};
@@ -118,7 +118,7 @@ static void limit_files(int state_fd)
 		log_debug("no Landlock");
 		return;
 	}
-	allow(ruleset, state_fd,
+	allow(ruleset, AGENT_FD_STATE,
 		LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
 			LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
 			LANDLOCK_ACCESS_FS_MAKE_REG);
@@ -156,11 +156,11 @@ static void load_name_service(void)
 		fclose(file);
 }
 
-void agent_confine(int state_fd)
+void agent_confine(void)
 {
 	load_name_service();
 	sandbox_lock_memory();
 	change_user();
-	limit_files(state_fd);
+	limit_files();
 	sandbox_limit_calls(&sandbox);
 }

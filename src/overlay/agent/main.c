@@ -32,7 +32,7 @@ enum { AGAIN_MS = 1000, END_MS = 3000, BACKLOG = 16 };
 static const struct role agent_role = {
 	.name = "member", /* "adit-agent" is the program itself */
 	.main = agent_main,
-	.variables = {AGENT_ENV_STATE, AGENT_ENV_CONFIG},
+	.variables = {AGENT_ENV_CONFIG},
 };
 
 struct options {
@@ -110,10 +110,13 @@ static int parse_options(int argc, char *argv[], struct options *ret_options)
 }
 
 /* The files in the folder may be those of the user that an earlier agent ran as. */
-static void own_files(DIR *dir, uid_t uid, gid_t gid)
+static int own_files(const char *path, uid_t uid, gid_t gid)
 {
+	DIR *dir = opendir(path);
 	const struct dirent *entry;
 
+	if (!dir)
+		return -errno;
 	while ((entry = readdir(dir))) {
 		int fd = openat(
 			dirfd(dir), entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -126,28 +129,26 @@ static void own_files(DIR *dir, uid_t uid, gid_t gid)
 			log_error("%s: %m", entry->d_name);
 		close(fd);
 	}
+	closedir(dir);
+	return lchown(path, uid, gid) < 0 ? -errno : 0;
 }
 
 /* The folder of state, for the agent's user alone. On a disk that became read-only it can be read.
  */
-static int make_state_dir(const char *path)
+static int open_state_dir(const char *path)
 {
 	struct stat status;
 	uid_t uid;
 	gid_t gid;
-	DIR *dir;
+	int fd, r = 0;
 
 	sandbox_user(&uid, &gid);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	if (lstat(path, &status) == 0 && status.st_uid == uid && status.st_gid == gid)
-		return 0;
-	dir = opendir(path);
-	if (!dir)
-		return -errno;
-	own_files(dir, uid, gid);
-	closedir(dir);
-	return lchown(path, uid, gid) < 0 ? -errno : 0;
+	if (lstat(path, &status) < 0 || status.st_uid != uid || status.st_gid != gid)
+		r = own_files(path, uid, gid);
+	fd = r < 0 ? r : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return r == 0 && fd < 0 ? -errno : fd;
 }
 
 /* Everybody may connect: the agent looks at who it is. Returns the socket or a negative errno. */
@@ -189,15 +190,21 @@ static void make_parent(const char *path)
 	}
 }
 
+/* What every agent gets anew. */
+struct agent_files {
+	int listen_fd, state_fd;
+};
+
 /* Returns the launcher's end of its socket, or a negative errno. */
-static int start_agent(int listen_fd)
+static int start_agent(const struct agent_files *files)
 {
 	int ends[2], r = ipc_pair(ends), fds[AGENT_NUM_FDS];
 
 	if (r < 0)
 		return r;
 	fds[AGENT_FD_LAUNCHER - ROLE_FIRST_FD] = ends[1];
-	fds[AGENT_FD_CONTROL - ROLE_FIRST_FD] = listen_fd;
+	fds[AGENT_FD_CONTROL - ROLE_FIRST_FD] = files->listen_fd;
+	fds[AGENT_FD_STATE - ROLE_FIRST_FD] = files->state_fd;
 	r = role_start(&agent_role, "agent", fds, AGENT_NUM_FDS);
 	close(ends[1]);
 	if (r < 0) {
@@ -266,9 +273,9 @@ static void end(int agent_fd, struct launcher *launcher)
 	launcher_free(launcher);
 }
 
-static void serve(int listen_fd, int signal_fd, struct launcher *launcher)
+static void serve(const struct agent_files *files, int signal_fd, struct launcher *launcher)
 {
-	int agent_fd = start_agent(listen_fd);
+	int agent_fd = start_agent(files);
 	bool ends = false;
 
 	while (!ends) {
@@ -287,7 +294,7 @@ static void serve(int listen_fd, int signal_fd, struct launcher *launcher)
 				kill((pid_t)agent_pid, SIGKILL); /* it has misbehaved */
 			agent_fd = -1;
 		} else if (agent_fd < 0 && agent_pid == 0 && !ends) {
-			agent_fd = start_agent(listen_fd);
+			agent_fd = start_agent(files);
 		}
 	}
 	end(agent_fd, launcher);
@@ -306,8 +313,9 @@ int main(int argc, char *argv[])
 		.config = "/etc/adit/agent.d",
 		.socket = "/run/adit/agent.sock",
 		.program = find_program()};
+	struct agent_files files;
 	struct launcher *launcher;
-	int r, listen_fd, signal_fd;
+	int r, signal_fd;
 
 	role_main(&agent_role, 1, argc, argv);
 	r = parse_options(argc, argv, &options);
@@ -318,21 +326,20 @@ int main(int argc, char *argv[])
 	if (geteuid() != 0 || !options.program)
 		return fail("only root may make interfaces", -EPERM);
 	sandbox_choose_user();
-	r = make_state_dir(options.state);
-	if (r < 0)
-		return fail(options.state, r);
+	files.state_fd = open_state_dir(options.state);
+	if (files.state_fd < 0)
+		return fail(options.state, files.state_fd);
 	make_parent(options.socket);
-	listen_fd = listen_on(options.socket);
-	if (listen_fd < 0)
-		return fail(options.socket, listen_fd);
-	setenv(AGENT_ENV_STATE, options.state, 1);
+	files.listen_fd = listen_on(options.socket);
+	if (files.listen_fd < 0)
+		return fail(options.socket, files.listen_fd);
 	setenv(AGENT_ENV_CONFIG, options.config, 1);
 	launcher = launcher_new(options.program);
 	signal_fd = open_signals();
 	if (!launcher || signal_fd < 0)
 		return fail("cannot start", -ENOMEM);
 	notify_ready();
-	serve(listen_fd, signal_fd, launcher);
+	serve(&files, signal_fd, launcher);
 	(void)unlink(options.socket);
 	return 0;
 }

@@ -46,7 +46,7 @@ static void timer_due(void *ctx, uint64_t now_ns)
 
 static int write_json(const struct network *n, enum state_file file, json_t *json)
 {
-	int r = json ? state_write(n->agent->state_fd, n->name, file, json) : -ENOMEM;
+	int r = json ? state_write(AGENT_FD_STATE, n->name, file, json) : -ENOMEM;
 
 	json_decref(json);
 	return r;
@@ -54,7 +54,7 @@ static int write_json(const struct network *n, enum state_file file, json_t *jso
 
 static int save_key(struct network *n)
 {
-	int r = n->key_is_saved ? 0 : state_write_key(n->agent->state_fd, n->name, n->private_key);
+	int r = n->key_is_saved ? 0 : state_write_key(AGENT_FD_STATE, n->name, n->private_key);
 
 	if (r == 0)
 		n->key_is_saved = true;
@@ -131,7 +131,7 @@ static const struct member_ops ops = {
 /* The node's key in this network: the one it had, or a new one. */
 static int load_key(struct network *n)
 {
-	int r = state_read_key(n->agent->state_fd, n->name, n->private_key);
+	int r = state_read_key(AGENT_FD_STATE, n->name, n->private_key);
 
 	n->key_is_saved = r == 0;
 	if (r == 0)
@@ -178,10 +178,10 @@ static void load(struct network *n, uint64_t now_ns)
 {
 	json_t *json;
 
-	if (state_read(n->agent->state_fd, n->name, STATE_KNOWN, &json) < 0)
+	if (state_read(AGENT_FD_STATE, n->name, STATE_KNOWN, &json) < 0)
 		return;
 	if (member_load(n->member, json, now_ns) < 0)
-		state_put_aside(n->agent->state_fd, n->name, STATE_KNOWN,
+		state_put_aside(AGENT_FD_STATE, n->name, STATE_KNOWN,
 			"it makes no sense; the hub is asked anew");
 	json_decref(json);
 }
@@ -192,7 +192,7 @@ static void load_settings(struct network *n)
 	json_t *json;
 
 	if (member_settings(n->member)->is_configured ||
-		state_read(n->agent->state_fd, n->name, STATE_JOIN, &json) < 0)
+		state_read(AGENT_FD_STATE, n->name, STATE_JOIN, &json) < 0)
 		return;
 	if (member_settings_load(&n->saved, json) < 0)
 		n->saved = (struct member_settings){0};
