@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -68,7 +69,10 @@ static const struct {
 	{SCMP_SYS(newfstatat), SCMP_SYS(fstatat64)}, {SCMP_SYS(newfstatat), SCMP_SYS(statx)},
 	{SCMP_SYS(fstatfs), SCMP_SYS(fstatfs64)}, {SCMP_SYS(lseek), SCMP_SYS(_llseek)},
 	{SCMP_SYS(ftruncate), SCMP_SYS(ftruncate64)}, {SCMP_SYS(getuid), SCMP_SYS(getuid32)},
-	{SCMP_SYS(geteuid), SCMP_SYS(geteuid32)}, {SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn)}};
+	{SCMP_SYS(geteuid), SCMP_SYS(geteuid32)}, {SCMP_SYS(getgid), SCMP_SYS(getgid32)},
+	{SCMP_SYS(getegid), SCMP_SYS(getegid32)}, {SCMP_SYS(setgroups), SCMP_SYS(setgroups32)},
+	{SCMP_SYS(setresgid), SCMP_SYS(setresgid32)}, {SCMP_SYS(setresuid), SCMP_SYS(setresuid32)},
+	{SCMP_SYS(setfsuid), SCMP_SYS(setfsuid32)}, {SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn)}};
 
 static void must(int result, const char *what)
 {
@@ -116,42 +120,60 @@ static int allow(scmp_filter_ctx filter, const int *calls, size_t num_calls)
 	return r;
 }
 
-/* Memory that is not to be executed. */
-static int allow_mmap(scmp_filter_ctx filter)
+/* Memory that is not to be executed; of programs, none that can be written as well. */
+static int allow_mmap(scmp_filter_ctx filter, bool may_execute)
 {
 #ifdef __s390x__ /* the arguments are in memory, where a filter cannot see them */
+	(void)may_execute;
 	return allow_call(filter, SCMP_SYS(mmap));
 #else
+	static const uint32_t accesses[] = {0, PROT_WRITE, PROT_EXEC};
 #ifdef __NR_mmap2
 	const int call = SCMP_SYS(mmap2);
 #else
 	const int call = SCMP_SYS(mmap);
 #endif
+	int r = 0;
 
-	return seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	for (size_t i = 0; i < (may_execute ? 3 : 2) && r == 0; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_WRITE | PROT_EXEC, accesses[i]));
+	return r;
 #endif
 }
 
-/* The flags of clone3 are in memory, where a filter cannot see them; the C library then takes
- * clone.
- */
-static int allow_threads(scmp_filter_ctx filter)
-{
+/* Where clone has its flags. Those of clone3 are in memory, where a filter cannot see them; the C
+ * library then takes clone. */
 #ifdef __s390x__
-	const struct scmp_arg_cmp is_thread =
-		SCMP_A1(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+enum { CLONE_FLAGS = 1 };
 #else
-	const struct scmp_arg_cmp is_thread =
-		SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
+enum { CLONE_FLAGS = 0 };
 #endif
+
+static int allow_clone(scmp_filter_ctx filter, uint32_t mask, uint32_t flags)
+{
 	static const int calls[] = {SCMP_SYS(set_robust_list), SCMP_SYS(rseq)};
 	int r = allow(filter, calls, ARRAY_SIZE(calls));
 
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	return r == 0 ? seccomp_rule_add_array(
-				filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, &is_thread)
+	return r == 0 ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				SCMP_CMP(CLONE_FLAGS, SCMP_CMP_MASKED_EQ, mask, flags))
+		      : r;
+}
+
+/* A loader may try to change what it is about to execute (BTI on arm64), and can do without. */
+static int allow_programs(scmp_filter_ctx filter)
+{
+	const uint32_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+				    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+	int r = allow_clone(filter, namespaces, 0);
+
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	return r == 0 ? seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mprotect), 1,
+				SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC))
 		      : r;
 }
 
@@ -167,12 +189,13 @@ static int allow_all_of(scmp_filter_ctx filter, const struct sandbox *sandbox)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, e->call, 1,
 			SCMP_CMP(e->argument, SCMP_CMP_MASKED_EQ, UINT32_MAX, e->value));
 	}
-	if (r == 0 && sandbox->may_start_threads)
-		r = allow_threads(filter);
-	return r == 0 ? allow_mmap(filter) : r;
+	if (r == 0 && sandbox->starts_programs)
+		r = allow_programs(filter);
+	else if (r == 0 && sandbox->may_start_threads)
+		r = allow_clone(filter, CLONE_THREAD, CLONE_THREAD);
+	return r == 0 ? allow_mmap(filter, sandbox->starts_programs) : r;
 }
 
-/* So does memory that is to be executable. */
 void sandbox_limit_calls(const struct sandbox *sandbox)
 {
 	scmp_filter_ctx filter;
@@ -230,6 +253,16 @@ static void deny_files(const struct sandbox *sandbox)
 	close(fd);
 }
 
+/* Which of these it has: where it is started with few, some of what it is for cannot be done. */
+static uint32_t find_capabilities(uint32_t mask)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	must((int)syscall(SYS_capget, &header, data), "capget");
+	return mask & data[0].permitted;
+}
+
 void sandbox_keep_capabilities(uint32_t mask)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -255,20 +288,19 @@ void sandbox_lock_memory(void)
 		log_debug("later memory is not locked: RLIMIT_MEMLOCK is not unlimited");
 }
 
-/* At most so much, or what there is if that is less. */
-static void limit(__rlimit_resource_t resource, rlim_t most, const char *what)
+void sandbox_limit(int resource, uint64_t most, const char *name)
 {
 	struct rlimit limit;
 
-	must(getrlimit(resource, &limit), what);
+	must(getrlimit((__rlimit_resource_t)resource, &limit), name);
 	limit.rlim_max = limit.rlim_max < most ? limit.rlim_max : most;
 	limit.rlim_cur = limit.rlim_max;
-	must(setrlimit(resource, &limit), what);
+	must(setrlimit((__rlimit_resource_t)resource, &limit), name);
 }
 
 static void forbid_dumps(void)
 {
-	limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
+	sandbox_limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
 	must(prctl(PR_SET_DUMPABLE, 0), "PR_SET_DUMPABLE");
 }
 
@@ -278,13 +310,13 @@ static void limit_resources(const struct sandbox *sandbox)
 {
 	struct stat messages;
 
-	limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");
-	limit(RLIMIT_MSGQUEUE, 0, "RLIMIT_MSGQUEUE");
+	sandbox_limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");
+	sandbox_limit(RLIMIT_MSGQUEUE, 0, "RLIMIT_MSGQUEUE");
 	if (sandbox->max_descriptors)
-		limit(RLIMIT_NOFILE, sandbox->max_descriptors, "RLIMIT_NOFILE");
+		sandbox_limit(RLIMIT_NOFILE, sandbox->max_descriptors, "RLIMIT_NOFILE");
 	if (!sandbox->keeps_directory &&
 		(fstat(STDERR_FILENO, &messages) < 0 || !S_ISREG(messages.st_mode)))
-		limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
+		sandbox_limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
 }
 
 /* What mapping is to be in a core dump, should there be one: none. Children inherit it, so it also
@@ -316,10 +348,13 @@ void sandbox_user(uid_t *ret_uid, gid_t *ret_gid)
 }
 
 /* Who may not do it, for want of CAP_SETPCAP, was started with what it may have. */
-void sandbox_empty_bounding_set(void)
+void sandbox_bound_capabilities(uint32_t mask)
 {
-	for (unsigned long capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;)
-		capability++;
+	for (unsigned long capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0;
+		capability++) {
+		if (capability >= 32 || !(mask & UINT32_C(1) << capability))
+			(void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+	}
 }
 
 static void drop_user(bool keeps_directory)
@@ -329,21 +364,25 @@ static void drop_user(bool keeps_directory)
 	gid_t gid;
 
 	sandbox_user(&uid, &gid);
+	must(setgroups(0, NULL), "setgroups");
+	must(setresgid(gid, gid, gid), "setresgid");
+	(void)setfsuid(uid); /* whose directory it is; a root without CAP_DAC_* may not enter it */
 	if (WITH_FILTERS || keeps_directory) {
 		must(chroot(root), root);
 		must(chdir("/"), "chdir");
 	}
-	must(setgroups(0, NULL), "setgroups");
-	must(setresgid(gid, gid, gid), "setresgid");
 	must(setresuid(uid, uid, uid), "setresuid");
 	must(prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG"); /* cleared by the change */
 }
 
 void sandbox_choose_user(void)
 {
-	const struct passwd *user = getpwnam("adit");
+	const struct passwd *user;
 	char text[32];
 
+	if (getenv(SANDBOX_ENV_USER))
+		return;
+	user = getpwnam("adit");
 	if (!user)
 		user = getpwnam("nobody");
 	if (user && user->pw_uid != 0)
@@ -353,20 +392,9 @@ void sandbox_choose_user(void)
 	setenv(SANDBOX_ENV_USER, text, 1);
 }
 
-void sandbox_enter(const struct sandbox *sandbox)
+/* What its children could not do without. */
+static void keep_to_itself(const struct sandbox *sandbox, FILE *maps)
 {
-	FILE *maps = fopen("/proc/self/maps", "re");
-
-	must(maps ? 0 : -1, "/proc/self/maps");
-	if (!sandbox->has_no_secrets)
-		sandbox_lock_memory();
-	exclude_from_dumps();
-	sandbox_empty_bounding_set();
-	if (!sandbox->keeps_user)
-		drop_user(sandbox->keeps_directory);
-	forbid_dumps(); /* a change of user would allow them again */
-	sandbox_keep_capabilities(sandbox->capabilities);
-	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
 	deny_files(sandbox);
 	if (sandbox->start_threads)
 		sandbox->start_threads();
@@ -374,6 +402,28 @@ void sandbox_enter(const struct sandbox *sandbox)
 		memory_hide(maps);
 		limit_resources(sandbox);
 	}
+}
+
+void sandbox_enter(const struct sandbox *sandbox)
+{
+	const bool starts_programs = sandbox->starts_programs;
+	uint32_t capabilities = sandbox->capabilities;
+	FILE *maps = fopen("/proc/self/maps", "re");
+
+	must(maps ? 0 : -1, "/proc/self/maps");
+	if (!sandbox->has_no_secrets)
+		sandbox_lock_memory();
+	exclude_from_dumps();
+	if (starts_programs)
+		capabilities = find_capabilities(capabilities);
+	sandbox_bound_capabilities(starts_programs ? capabilities : 0);
+	if (!sandbox->keeps_user)
+		drop_user(sandbox->keeps_directory);
+	forbid_dumps(); /* a change of user would allow them again */
+	sandbox_keep_capabilities(capabilities);
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
+	if (!starts_programs)
+		keep_to_itself(sandbox, maps);
 	fclose(maps);
 	sandbox_limit_calls(sandbox);
 }

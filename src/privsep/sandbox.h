@@ -23,8 +23,12 @@ struct sandbox_exception {
 
 /* What a process keeps. All zero is the least: memory, what it has open, messages, time. */
 struct sandbox {
-	bool keeps_user;       /* stays root, in its root directory, when its parent dies too */
-	bool has_no_secrets;   /* its memory may be swapped */
+	bool keeps_user;     /* stays root, in its root directory, when its parent dies too */
+	bool has_no_secrets; /* its memory may be swapped */
+	/* It starts programs, which inherit all this: its bounding set of capabilities is what it
+	 * keeps, as far as it has that; it may start processes (in no new namespace), and execute
+	 * memory that cannot be written; its files and limits stay. */
+	bool starts_programs;
 	uint32_t capabilities; /* a mask: 1 << CAP_… */
 	/* Starts threads, when everything but the limit on system calls is in force: they inherit
 	 * it, and that limit is for all threads. NULL: none. */
@@ -58,15 +62,19 @@ void sandbox_lock_memory(void);
  * but the sandbox's kills it. */
 void sandbox_limit_calls(const struct sandbox *sandbox);
 
-/* The part of it about what programs may give: no capability. */
-void sandbox_empty_bounding_set(void);
+/* The part of it about limits: at most so much, for good, or what there is if that is less.
+ * resource is an RLIMIT_…, name how an error calls it. Ends the process when it fails. */
+void sandbox_limit(int resource, uint64_t most, const char *name);
+
+/* The part of it about what programs may give: no capability but those of a mask. */
+void sandbox_bound_capabilities(uint32_t mask);
 
 /* The part of it about capabilities: no others than this mask of them. */
 void sandbox_keep_capabilities(uint32_t mask);
 
-/* Choose whom the roles become, and put it into SANDBOX_ENV_USER for them: the user "adit" if the
- * machine has it, else "nobody". Asks the name service, so it is for a process that waits for
- * nobody yet. */
+/* Choose whom the roles become, and put it into SANDBOX_ENV_USER for them, unless whoever started
+ * us has: the user "adit" if the machine has it, else "nobody". Asks the name service, so it is for
+ * a process that waits for nobody yet. */
 void sandbox_choose_user(void);
 
 /* Whom the roles become. */

@@ -80,19 +80,18 @@ static void must(long result, const char *what)
 
 static void change_user(void)
 {
-	const struct rlimit none = {0, 0};
 	uid_t uid;
 	gid_t gid;
 
 	sandbox_user(&uid, &gid);
-	sandbox_empty_bounding_set();
+	sandbox_bound_capabilities(0);
 	must(prctl(PR_SET_KEEPCAPS, 1), "PR_SET_KEEPCAPS");
 	must(setgroups(0, NULL), "setgroups");
 	must(setresgid(gid, gid, gid), "setresgid");
 	must(setresuid(uid, uid, uid), "setresuid");
 	sandbox_keep_capabilities(UINT32_C(1) << CAP_NET_ADMIN);
 	must(prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG"); /* cleared by the change */
-	must(setrlimit(RLIMIT_CORE, &none), "RLIMIT_CORE");
+	sandbox_limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
 	must(prctl(PR_SET_DUMPABLE, 0), "PR_SET_DUMPABLE");
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
 }

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "overlay/agent/agent.h"
 #include "overlay/launch/launch.h"
+#include "privsep/drill.h"
 #include "privsep/ipc.h"
 #include "privsep/notify.h"
 
@@ -338,6 +339,8 @@ int main(int argc, char *argv[])
 	signal_fd = open_signals();
 	if (!launcher || signal_fd < 0)
 		return fail("cannot start", -ENOMEM);
+	drill_arm("launcher");
+	sandbox_enter(&launcher_sandbox);
 	notify_ready();
 	serve(&files, signal_fd, launcher);
 	(void)unlink(options.socket);

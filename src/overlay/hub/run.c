@@ -26,6 +26,7 @@
 #include "overlay/hub/sockets.h"
 #include "overlay/hub/state.h"
 #include "overlay/launch/launch.h"
+#include "privsep/drill.h"
 #include "privsep/memory.h"
 #include "privsep/notify.h"
 #include "tunnel/ipc.h"
@@ -518,6 +519,8 @@ static void start(void)
 	start_door(start_vault());
 	open_sockets();
 	must(hub_state_enter(&hub.state), "the database's directory");
+	drill_arm("launcher");
+	sandbox_enter(&launcher_sandbox);
 	start_server();
 }
 

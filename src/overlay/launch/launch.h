@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The launcher: the only privileged process of agent and hub. It starts tunnels (`adit run
+ * The launcher: the only process of agent and hub that stays root. It starts tunnels (`adit run
  * IFNAME`), gives its unprivileged child connections to their UAPI sockets, and sets addresses. It
  * parses nothing but fixed structs from its child, each field of which it checks.
  */
@@ -10,6 +10,7 @@
 #include <net/if.h>
 
 #include "base/address.h"
+#include "privsep/sandbox.h"
 
 /* --- the child's side: fd is its socket to the launcher; calls wait for the answer -------------
  */
@@ -36,6 +37,10 @@ MUST_CHECK int launch_ready(int fd);
 
 /* --- the launcher's side -----------------------------------------------------------------------
  */
+
+/* What a launcher keeps when it has opened what it needs, and before it serves a child. rights.c
+ * says what for. */
+extern const struct sandbox launcher_sandbox;
 
 struct launcher; /* owns the tunnels it started */
 

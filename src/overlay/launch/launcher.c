@@ -131,18 +131,23 @@ static bool answers(const char *ifname, int timeout_ms)
 	return ok;
 }
 
-/* In the child: become `adit run IFNAME`, with nothing of ours but stderr and the log level. */
+/* In the child: become `adit run IFNAME`, with nothing of ours but stderr, the log level, and whom
+ * its roles become: to ask the name service for that takes calls that only its modules know. */
 static _Noreturn void become_tunnel(const char *program, const char *ifname, pid_t parent)
 {
-	static char variable[64];
+	static char log_level[64], user[64];
 	const char *level = getenv("LOG_LEVEL");
-	char *environment[] = {variable, NULL};
+	char *environment[] = {log_level, user, NULL};
 	char *argv[] = {
 		(char *)(uintptr_t)program, (char[]){"run"}, (char *)(uintptr_t)ifname, NULL};
 	int null = open("/dev/null", O_RDWR);
 	sigset_t none;
+	uid_t uid;
+	gid_t gid;
 
-	snprintf(variable, sizeof(variable), "LOG_LEVEL=%s", level ? level : "");
+	snprintf(log_level, sizeof(log_level), "LOG_LEVEL=%s", level ? level : "");
+	sandbox_user(&uid, &gid);
+	snprintf(user, sizeof(user), SANDBOX_ENV_USER "=%u:%u", uid, gid);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid(); /* what a terminal sends comes to us, and we pass it on */
