@@ -66,6 +66,10 @@ static const struct sandbox_exception exceptions[] = {{SCMP_SYS(socket), 0, AF_U
 	{SCMP_SYS(mprotect), 2, PROT_READ | PROT_WRITE}, {SCMP_SYS(mprotect), 2, PROT_READ},
 	{SCMP_SYS(mprotect), 2, PROT_NONE}};
 
+/* A network has its tunnel's two, a stream, and what it asks its hub meanwhile; then the verbs'
+ * connections, and what a name's resolution opens. */
+enum { MAX_DESCRIPTORS = 8 * AGENT_NETWORKS_MAX + 128 };
+
 static const struct sandbox sandbox = {.may_start_threads = true,
 	.calls = calls,
 	.num_calls = ARRAY_SIZE(calls),
@@ -92,6 +96,7 @@ static void change_user(void)
 	sandbox_keep_capabilities(UINT32_C(1) << CAP_NET_ADMIN);
 	must(prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG"); /* cleared by the change */
 	sandbox_limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
+	sandbox_limit(RLIMIT_NOFILE, MAX_DESCRIPTORS, "RLIMIT_NOFILE");
 	must(prctl(PR_SET_DUMPABLE, 0), "PR_SET_DUMPABLE");
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
 }
