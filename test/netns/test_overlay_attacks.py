@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from drills import (  # noqa: F401 (a fixture)
-    A_DESCRIPTOR, ATTACKS, build, check_control, drills, give_the_word, is_answer)
+    A_DESCRIPTOR, ATTACKS, build, check_control, drills, give_the_word, is_answer, landlock)
 from hosts import REPO, Lab, wait_until
 from machines import Fleet
 from processes import Role, children
@@ -48,8 +48,9 @@ ANSWERS = {
        for attack in ("open", "openat", "create", "remove", "proc-mem")},
     ("server", "dup"): A_DESCRIPTOR,
     ("server", "limits"): 0,  # its own, and no higher than they are
-    # By Landlock and its user it has its folder, and reads what names are resolved with.
-    **{("agent", attack): -errno.EACCES for attack in ("open", "openat", "create", "proc-mem")},
+    # By Landlock it has its folder, and reads what names are resolved with; and by its user.
+    ("agent", "create"): -errno.EACCES if landlock() else A_DESCRIPTOR,
+    **{("agent", attack): -errno.EACCES for attack in ("open", "openat", "proc-mem")},
     **{("agent", attack): A_DESCRIPTOR for attack in (
         "socket-inet", "socket-unix", "socket-netlink", "dup")},
     ("agent", "socket-raw"): -errno.EPERM,
@@ -151,8 +152,10 @@ def test_an_attack(programs, machines, attack):
         attacked = list(pool.map(
             lambda name: Attacked(programs, machines[name], name, attack), ATTACKERS))
     for it in attacked:
-        if attack == "remove":
-            it.machine.inside("/run/adit/drill").touch()
+        if attack in ("create", "remove"):  # one that everybody could write to
+            own_file = it.machine.inside("/run/adit/drill")
+            own_file.touch()
+            own_file.chmod(0o666)
         it.begin()
     for it in attacked:
         it.check()
