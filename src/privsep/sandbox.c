@@ -364,7 +364,6 @@ static void drop_user(bool keeps_directory)
 	gid_t gid;
 
 	sandbox_user(&uid, &gid);
-	must(setgroups(0, NULL), "setgroups");
 	must(setresgid(gid, gid, gid), "setresgid");
 	(void)setfsuid(uid); /* whose directory it is; a root without CAP_DAC_* may not enter it */
 	if (WITH_FILTERS || keeps_directory) {
@@ -417,6 +416,7 @@ void sandbox_enter(const struct sandbox *sandbox)
 	if (starts_programs)
 		capabilities = find_capabilities(capabilities);
 	sandbox_bound_capabilities(starts_programs ? capabilities : 0);
+	must(setgroups(0, NULL), "setgroups");
 	if (!sandbox->keeps_user)
 		drop_user(sandbox->keeps_directory);
 	forbid_dumps(); /* a change of user would allow them again */
