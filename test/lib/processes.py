@@ -14,7 +14,8 @@ import struct
 from hosts import RUN_TIMEOUT, wait_until
 from tunnels import SOCKETS, adit_command
 
-CAP_KILL, CAP_NET_ADMIN = 1 << 5, 1 << 12
+CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 1 << 5, 1 << 6, 1 << 7, 1 << 8
+CAP_NET_ADMIN, CAP_IPC_LOCK, CAP_SYS_CHROOT = 1 << 12, 1 << 14, 1 << 18
 ROLES = ("monitor", "vault", "engine", "datapath")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Each process of a hub and of an agent is told to attack, from inside its sandbox. It dies of the
-attempt, and whoever waits for it says so; or it is refused, and goes on. (The tunnels that they start
-are in test_attacks.py.)"""
+attempt, and whoever waits for it says so; or it is refused, and goes on. (The tunnels that they
+start are in test_attacks.py.)"""
 
 import errno
 import signal
@@ -42,7 +42,8 @@ LAUNCHERS_ANSWERS = {
     "chroot": 0, "limits": 0, "dumpable": 0, "capset": 0,
 }
 ANSWERS = {
-    **{(name, attack): answer for name in LAUNCHERS for attack, answer in LAUNCHERS_ANSWERS.items()},
+    **{(name, attack): answer
+       for name in LAUNCHERS for attack, answer in LAUNCHERS_ANSWERS.items()},
     # The database's directory is all the files there are.
     **{("server", attack): -errno.ENOENT
        for attack in ("open", "openat", "create", "remove", "proc-mem")},

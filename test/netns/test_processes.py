@@ -18,8 +18,7 @@ import pytest
 
 from hosts import wait_until
 from processes import (
-    CAP_KILL, CAP_NET_ADMIN, GONE, ROLES, Role, Running, capabilities, children, family, found_in,
-    session_keys, uapi)
+    GONE, ROLES, Role, Running, children, family, found_in, session_keys, uapi)
 from traffic import ping, ping_until, tcp_both_ways
 from tunnels import SOCKETS, AditTunnel, adit_command, key
 from x25519 import x25519
@@ -80,36 +79,6 @@ def test_the_processes_are_those_of_the_architecture(running):
         assert words == [f"adit-{name}", running.ifname]
 
 
-@pytest.mark.parametrize("name", ROLES)
-def test_a_role_has_given_up_its_rights(running, name):
-    status = running.roles[name].status()
-    caps = CAP_NET_ADMIN if name == "monitor" else 0
-    assert capabilities(status) == {
-        "CapInh": 0, "CapPrm": caps, "CapEff": caps, "CapAmb": 0, "CapBnd": 0}
-    threads = running.roles[name].threads()
-    assert len(threads) == (workers() if name == "datapath" else 1)
-    for thread in map(Role.status, threads):
-        for key in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd", "Uid", "Gid", "Groups"):
-            assert thread[key] == status[key]
-        assert thread["NoNewPrivs"] == "1"
-        assert thread["Seccomp"] == "2"
-    limits = running.roles[name].limits()
-    assert {key: limits[key] for key in ("core file size", "processes", "msgqueue size")} == {
-        "core file size": ("0", "0"), "processes": ("0", "0"), "msgqueue size": ("0", "0")}
-    num = max(running.roles[name].descriptors()) + 1
-    soft, hard = map(int, limits["open files"])
-    assert soft == hard and num <= soft <= {"vault": num, "engine": num}.get(name, 96)
-    if name == "monitor":
-        return
-    for ids in (status["Uid"], status["Gid"]):
-        assert len(set(ids.split())) == 1 and int(ids.split()[0]) != 0
-    assert status["Groups"] == ""
-    assert os.readlink(running.roles[name].proc("root")) == "/run/adit/empty"
-    assert os.readlink(running.roles[name].proc("cwd")) == "/run/adit/empty"
-    assert os.listdir(running.roles[name].proc("root")) == []
-    assert int(status["VmLck"].split()[0]) > 0, "keys may reach swap"
-
-
 def test_messages_may_grow_a_file_and_nothing_else(host):
     """Where stderr is a file, as in most tests, a role may write to it; else to none."""
     name = new_name()
@@ -117,11 +86,6 @@ def test_messages_may_grow_a_file_and_nothing_else(host):
         "sh", "-c", f"exec {' '.join(adit_command())} run {name} 2>/dev/null"])
     for role in running.roles.values():
         assert role.limits()["file size"] == ("0", "0")
-
-
-def test_the_empty_root_is_roots(running):
-    info = os.stat("/run/adit/empty")
-    assert (info.st_uid, stat.S_IMODE(info.st_mode)) == (0, 0o755)
 
 
 def test_a_role_has_its_descriptors_and_no_others(running):
@@ -641,10 +605,3 @@ def test_memory_that_may_not_all_be_locked(host, limit):
     else:
         heap = running.vault.proc("smaps").read_text().split("[heap]")[1]
         assert " lo " in re.search("^VmFlags:(.*)$", heap, re.M)[1]
-
-
-def test_the_starter_can_but_kill(running):
-    status = running.starter.status()
-    assert capabilities(status) == {
-        "CapInh": 0, "CapPrm": CAP_KILL, "CapEff": CAP_KILL, "CapAmb": 0, "CapBnd": 0}
-    assert status["NoNewPrivs"] == "1"
