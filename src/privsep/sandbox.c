@@ -216,6 +216,61 @@ void sandbox_limit_calls(const struct sandbox *sandbox)
 		role_fail("seccomp", r);
 }
 
+/* Since Linux 6.2: an open for reading may truncate, too. */
+#define ACCESS_TRUNCATE (UINT64_C(1) << 14)
+enum { TRUNCATE_VERSION = 3 };
+
+#define WRITING                                                                 \
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |        \
+		LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR | \
+		LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |     \
+		LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |   \
+		LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM | ACCESS_TRUNCATE)
+
+static const uint64_t place_access[] = {
+	[SANDBOX_FILE] = LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE,
+	[SANDBOX_FILES] = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
+			  LANDLOCK_ACCESS_FS_REMOVE_FILE | ACCESS_TRUNCATE,
+	[SANDBOX_SOCKETS] = LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE,
+};
+
+static void allow_place(int ruleset, const struct sandbox_place *place, uint64_t handled)
+{
+	struct landlock_path_beneath_attr rule = {
+		.allowed_access = place_access[place->kind] & handled,
+		.parent_fd = open(place->path, O_PATH | O_CLOEXEC)};
+
+	/* of a pipe, which stderr may be, the kernel wants no rule */
+	if (rule.parent_fd >= 0 &&
+		syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+		log_debug("%s: no rule: %m", place->path);
+	if (rule.parent_fd >= 0)
+		close(rule.parent_fd);
+}
+
+/* No writing but where the sandbox has it, where the kernel has Landlock. */
+static void limit_writing(const struct sandbox *sandbox)
+{
+	int version =
+		(int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	const struct landlock_ruleset_attr attr = {
+		.handled_access_fs =
+			version < TRUNCATE_VERSION ? WRITING & ~ACCESS_TRUNCATE : WRITING};
+	int fd;
+
+	if (!WITH_FILTERS || version < 1) {
+		log_debug("no Landlock");
+		return;
+	}
+	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	must(fd, "Landlock");
+	for (size_t i = 0; i < sandbox->num_places; i++)
+		allow_place(fd, &sandbox->places[i], attr.handled_access_fs);
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
+	must((int)syscall(SYS_landlock_restrict_self, fd, 0), "Landlock");
+	close(fd);
+}
+
 /* What a role may do with the files of its own directory. */
 #define OWN_FILES_ACCESS                                                    \
 	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |     \
@@ -413,8 +468,10 @@ void sandbox_enter(const struct sandbox *sandbox)
 	if (!sandbox->has_no_secrets)
 		sandbox_lock_memory();
 	exclude_from_dumps();
-	if (starts_programs)
+	if (starts_programs) {
+		limit_writing(sandbox); /* the places may take a capability to be found */
 		capabilities = find_capabilities(capabilities);
+	}
 	sandbox_bound_capabilities(starts_programs ? capabilities : 0);
 	must(setgroups(0, NULL), "setgroups");
 	if (!sandbox->keeps_user)

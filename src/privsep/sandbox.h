@@ -21,14 +21,23 @@ struct sandbox_exception {
 	uint32_t value;
 };
 
+/* Where a process that starts programs may write, and they: a file; any files in a folder; or
+ * sockets in a folder. */
+struct sandbox_place {
+	enum { SANDBOX_FILE, SANDBOX_FILES, SANDBOX_SOCKETS } kind;
+	const char *path;
+};
+
 /* What a process keeps. All zero is the least: memory, what it has open, messages, time. */
 struct sandbox {
 	bool keeps_user;     /* stays root, in its root directory, when its parent dies too */
 	bool has_no_secrets; /* its memory may be swapped */
 	/* It starts programs, which inherit all this: its bounding set of capabilities is what it
 	 * keeps, as far as it has that; it may start processes (in no new namespace), and execute
-	 * memory that cannot be written; its files and limits stay. */
+	 * memory that cannot be written; it may read files, and its limits stay. */
 	bool starts_programs;
+	const struct sandbox_place *places; /* where that writes; what is not there is left out */
+	size_t num_places;
 	uint32_t capabilities; /* a mask: 1 << CAP_… */
 	/* Starts threads, when everything but the limit on system calls is in force: they inherit
 	 * it, and that limit is for all threads. NULL: none. */

@@ -30,9 +30,10 @@ LAUNCHERS = ("hub's launcher", "agent's launcher")
 
 # Where the list of system calls does not kill, what comes of it.
 LAUNCHERS_ANSWERS = {
-    # It is root, and opens what root owns; but of a process it may not open its memory.
-    "open": A_DESCRIPTOR, "openat": A_DESCRIPTOR, "create": A_DESCRIPTOR, "remove": 0,
-    "proc-mem": -errno.EACCES,
+    # It is root, and reads what root owns, but not the memory of a process. It writes nowhere but
+    # in the database's or the agent's folder; where its socket is it removes.
+    "open": A_DESCRIPTOR, "openat": A_DESCRIPTOR, "proc-mem": -errno.EACCES,
+    "create": -errno.EACCES if landlock() else A_DESCRIPTOR, "remove": 0,
     # Its own sockets, and its children's; without CAP_NET_RAW.
     "socket-inet": A_DESCRIPTOR, "socket-unix": A_DESCRIPTOR, "socket-netlink": A_DESCRIPTOR,
     "socket-raw": -errno.EPERM, "socketpair": 0,

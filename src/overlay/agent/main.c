@@ -340,7 +340,7 @@ int main(int argc, char *argv[])
 	if (!launcher || signal_fd < 0)
 		return fail("cannot start", -ENOMEM);
 	drill_arm("launcher");
-	sandbox_enter(&launcher_sandbox);
+	launcher_enter_sandbox(options.socket, options.state);
 	notify_ready();
 	serve(&files, signal_fd, launcher);
 	(void)unlink(options.socket);

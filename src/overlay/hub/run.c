@@ -520,7 +520,7 @@ static void start(void)
 	open_sockets();
 	must(hub_state_enter(&hub.state), "the database's directory");
 	drill_arm("launcher");
-	sandbox_enter(&launcher_sandbox);
+	launcher_enter_sandbox(hub.options.socket, "."); /* the database's */
 	start_server();
 }
 

@@ -38,9 +38,10 @@ MUST_CHECK int launch_ready(int fd);
 /* --- the launcher's side -----------------------------------------------------------------------
  */
 
-/* What a launcher keeps when it has opened what it needs, and before it serves a child. rights.c
- * says what for. */
-extern const struct sandbox launcher_sandbox;
+/* Give up what a launcher does not need when it has opened what it needs, before it serves a child
+ * (rights.c says what is kept and what for). It can then remove the socket at this path, and what
+ * it starts can have files in the folder of this path. Ends the process when it fails. */
+void launcher_enter_sandbox(const char *socket, const char *state);
 
 struct launcher; /* owns the tunnels it started */
 

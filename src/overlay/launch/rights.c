@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a launcher keeps: what it does itself once everything is open, and what its children need,
- * at most, before they give up the rest by themselves. They inherit all of it: what is not here, no
- * process of hub or agent can have, nor a tunnel of theirs.
+ * at most, before they give up the rest by themselves. They inherit all of it: what is not here,
+ * nothing that is started later can have.
  */
+#include <libgen.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <seccomp.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/bytes.h"
+#include "config/uapi_socket.h"
 #include "overlay/launch/launch.h"
 
 #define CAPABILITY(number) (1U << (number))
@@ -88,10 +93,25 @@ static const struct sandbox_exception exceptions[] = {{SCMP_SYS(socket), 0, AF_U
 	{SCMP_SYS(ioctl), 1, TUNSETOFFLOAD}, {SCMP_SYS(ioctl), 1, TUNSETVNETHDRSZ},
 	{SCMP_SYS(ioctl), 1, TUNSETQUEUE}};
 
-const struct sandbox launcher_sandbox = {.keeps_user = true,
-	.starts_programs = true,
-	.capabilities = KEPT,
-	.calls = calls,
-	.num_calls = ARRAY_SIZE(calls),
-	.exceptions = exceptions,
-	.num_exceptions = ARRAY_SIZE(exceptions)};
+void launcher_enter_sandbox(const char *socket, const char *state)
+{
+	char path[PATH_MAX] = "";
+	const char *socket_dir = dirname(strncpy(path, socket, sizeof(path) - 1));
+	const struct sandbox_place places[] = {{SANDBOX_SOCKETS, UAPI_SOCKET_DIR},
+		{SANDBOX_SOCKETS, socket_dir}, {SANDBOX_FILES, state}, {SANDBOX_FILE, "/dev/null"},
+		{SANDBOX_FILE, "/dev/net/tun"},
+		{SANDBOX_FILE, "/proc/self/fd/2"}}; /* a terminal, which roles open anew */
+
+	/* no tunnel could make them later */
+	(void)mkdir(UAPI_SOCKET_DIR, 0755);
+	(void)!sandbox_prepare();
+	sandbox_enter(&(const struct sandbox){.keeps_user = true,
+		.starts_programs = true,
+		.places = places,
+		.num_places = ARRAY_SIZE(places),
+		.capabilities = KEPT,
+		.calls = calls,
+		.num_calls = ARRAY_SIZE(calls),
+		.exceptions = exceptions,
+		.num_exceptions = ARRAY_SIZE(exceptions)});
+}
