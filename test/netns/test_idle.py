@@ -19,18 +19,26 @@ QUIET = 2
 TRIES = 4
 
 
+def start(host, address):
+    tunnel = AditTunnel(host, [address]).start()
+    # A new interface solicits routers, which is traffic.
+    host.sysctl(**{f"net__ipv6__conf__{tunnel.ifname}__disable_ipv6": 1})
+    tunnel.roles = family(tunnel.process.pid) | {"starter": Role(tunnel.process.pid)}
+    return tunnel
+
+
+def add_silent_peer(tunnel, address):
+    tunnel.wg_set("peer", public(key()), "endpoint", f"{address}:9", "allowed-ips", "10.7.0.1")
+
+
 @pytest.fixture
 def pair(lab):
     left, right = lab.host("a"), lab.host("b")
     lab.link(left, right).address(["10.9.0.1/24"], ["10.9.0.2/24"])
-    tunnels = [AditTunnel(host, [f"10.8.0.{last}/24"]).start()
-               for host, last in ((left, 1), (right, 2))]
+    tunnels = [start(host, f"10.8.0.{last}/24") for host, last in ((left, 1), (right, 2))]
     for tunnel, other, address in zip(tunnels, reversed(tunnels), ("10.9.0.2", "10.9.0.1")):
-        # A new interface solicits routers, which is traffic.
-        tunnel.host.sysctl(**{f"net__ipv6__conf__{tunnel.ifname}__disable_ipv6": 1})
         tunnel.add(other, f"{address}:51820")
-        tunnel.wg_set("peer", public(key()), "endpoint", f"{address}:9", "allowed-ips", "10.7.0.1")
-        tunnel.roles = family(tunnel.process.pid) | {"starter": Role(tunnel.process.pid)}
+        add_silent_peer(tunnel, address)
     return tunnels
 
 
@@ -54,6 +62,24 @@ def traced(host, pids, seconds, log):
     return [line for line in log.read_text().splitlines() if re.search(r"\) += ", line)]
 
 
+def assert_nobody_wakes(tunnels):
+    for _ in range(TRIES):
+        before = switches(tunnels)
+        time.sleep(QUIET)
+        found = woken(tunnels, before)
+        if not found:
+            return
+    raise AssertionError(f"woken within {QUIET} s: {found}")
+
+
+def test_a_tunnel_without_a_session_sleeps(lab):
+    host = lab.host("a")
+    tunnel = start(host, "10.8.0.1/24")
+    add_silent_peer(tunnel, "10.9.0.2")
+    time.sleep(QUIET)  # it looks at changed routes
+    assert_nobody_wakes([tunnel])
+
+
 def test_a_session_at_rest_costs_no_wakeup(pair, tmp_path):
     ping(pair[0].host, "10.8.0.2", count=3)
     time.sleep(1)
@@ -62,14 +88,7 @@ def test_a_session_at_rest_costs_no_wakeup(pair, tmp_path):
     many = {who: num for who, num in woken(pair, before).items()
             if num > TIMER_WAKES and not who.startswith("monitor")}  # it has no timers
     assert not many, "more than the timers of one keepalive need"
-    for _ in range(TRIES):
-        before = switches(pair)
-        time.sleep(QUIET)
-        found = woken(pair, before)
-        if not found:
-            break
-    assert not found, f"woken within {QUIET} s"
-
+    assert_nobody_wakes(pair)
     if not shutil.which("strace"):
         pytest.skip("no strace: that nobody woke up was seen by the counts of task switches alone")
     pids = [role.pid for tunnel in pair for role in tunnel.roles.values()]
