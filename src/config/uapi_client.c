@@ -166,7 +166,8 @@ static int parse_errno_line(const struct uapi_line *line, int *ret_error)
 	return 0;
 }
 
-/* Parse lines up to the empty one into config. */
+/* Parse lines up to the empty one into config. Behind the error nothing may come: it could be
+ * another one. */
 static int parse_reply(const char *data, size_t len, struct config *config)
 {
 	struct config_peer *peer = NULL;
@@ -175,6 +176,8 @@ static int parse_reply(const char *data, size_t len, struct config *config)
 	int error = 0, r;
 
 	while ((r = uapi_line_next(&data, &len, &line)) == 1) {
+		if (has_error)
+			return -EPROTO;
 		if (uapi_line_is(&line, "errno")) {
 			r = parse_errno_line(&line, &error);
 			has_error = true;
@@ -190,7 +193,7 @@ static int parse_reply(const char *data, size_t len, struct config *config)
 			return r;
 	}
 	if (r == 0)
-		r = has_error ? error : -EPROTO;
+		r = has_error && len == 0 ? error : -EPROTO;
 	return r;
 }
 
