@@ -13,18 +13,26 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "draw.h"
-#include "overlay/hub/roles.h"
+#include "hub.h"
 #include "tunnel/ipc.h"
 #include "tunnel/status_map.h"
 
 enum { PATIENCE = 60, BIGGEST = 65536 };
 
+/* What may be lied about. */
+enum subject_of_lie { ABOUT_READY, ABOUT_ANSWER, ABOUT_REPORT, ABOUT_WANTED, NUM_SUBJECTS };
+
+struct plan {
+	bool is_drawn; /* or else it lies about the first of these, in this way: */
+	enum subject_of_lie about;
+	uint32_t way;
+};
+
 static struct {
 	enum tunnel_role role;
 	struct dice dice;
-	int after;   /* so many messages of the monitor it lies; -1: never */
-	int num_fds; /* of those to be read */
+	int after; /* so many answers it lies; -1: never */
+	struct plan plan;
 	struct status_page *page;
 } self;
 
@@ -38,6 +46,62 @@ void doubles_name(char ret_ifname[IFNAMSIZ], enum tunnel_role role, uint64_t see
 }
 
 /* --- lies ------------------------------------------------------------ */
+
+/* Ways to lie with any answer, before those in which its own bytes are wrong. */
+enum {
+	KILLED,
+	LEAVES_WELL,
+	LEAVES,
+	DESCRIPTOR,
+	TWICE,
+	SIZES,
+	NUM_SIZES = 5,
+	SPOILED = SIZES + NUM_SIZES
+};
+
+static const int32_t wrong_errors[] = {1, INT32_MAX, INT32_MIN, -4096};
+static const uint32_t wrong_acks[] = {0, REQUEST_SET_PUBLIC_KEY, REQUEST_SYNC | 1U << 31};
+static const struct prefix wrong_wanted[] = {{.family = AF_INET, .cidr = 31},
+	{.family = AF_INET, .cidr = 128}, {.family = AF_UNIX, .cidr = 32},
+	{.family = AF_INET6, .cidr = 129}, {.family = AF_INET6, .cidr = 32}, {.family = 0}};
+enum { WRONG_REPORTS = 7 };
+
+static uint32_t num_ways(enum tunnel_role role, enum subject_of_lie about)
+{
+	const bool is_datapath = role == ROLE_DATAPATH;
+
+	switch (about) {
+	case ABOUT_READY:
+		return SPOILED + ARRAY_SIZE(wrong_acks);
+	case ABOUT_ANSWER:
+		return SPOILED +
+		       (role == ROLE_VAULT ? ARRAY_SIZE(wrong_errors) : ARRAY_SIZE(wrong_acks));
+	case ABOUT_REPORT:
+		return is_datapath ? SPOILED + WRONG_REPORTS : 0;
+	case ABOUT_WANTED:
+		return is_datapath ? ARRAY_SIZE(wrong_wanted) + 2 : 0;
+	default:
+		return 0;
+	}
+}
+
+static bool find_plan(enum tunnel_role role, uint64_t number, struct plan *ret_plan)
+{
+	*ret_plan = (struct plan){.about = ABOUT_READY};
+	while (ret_plan->about < NUM_SUBJECTS && number >= num_ways(role, ret_plan->about)) {
+		number -= num_ways(role, ret_plan->about);
+		ret_plan->about++;
+	}
+	ret_plan->way = (uint32_t)number;
+	return ret_plan->about < NUM_SUBJECTS;
+}
+
+bool doubles_has(enum tunnel_role role, uint64_t number)
+{
+	struct plan plan;
+
+	return find_plan(role, number, &plan);
+}
 
 static void say(const char *what)
 {
@@ -63,87 +127,104 @@ static noreturn void rest(void)
 	_exit(0);
 }
 
-static noreturn void leave(void)
+static noreturn void leave(uint32_t way)
 {
 	say("leaves");
-	if (dice_below(&self.dice, 2))
+	if (way == KILLED)
 		raise(SIGKILL);
-	_exit((int)dice_below(&self.dice, 2));
+	_exit(way == LEAVES);
 }
 
-/* An answer of the right size whose bytes are wrong. */
-static void spoil(void *answer, size_t len)
+static void spoil_report(struct report *report, uint32_t way)
 {
-	static const int32_t errors[] = {1, INT32_MAX, INT32_MIN, -4096, -ENOMEM};
-	struct report *report = answer;
-	struct vault_reply *reply = answer;
-	struct ack *ack = answer;
-	uint32_t i;
-
-	if (len == sizeof(*reply)) {
-		reply->error = errors[dice_below(&self.dice, ARRAY_SIZE(errors))];
-	} else if (len == sizeof(*ack)) {
-		ack->type ^= 1U << dice_below(&self.dice, 32);
-	} else if (dice_below(&self.dice, 3) == 0) {
-		report->num_prefixes = REPORT_PREFIXES + 1 + (uint32_t)dice_roll(&self.dice) / 2;
-	} else if (dice_below(&self.dice, 2)) {
+	report->num_prefixes = REPORT_PREFIXES;
+	for (uint32_t i = 0; i < REPORT_PREFIXES; i++)
+		report->prefixes[i] = (struct prefix){.family = AF_INET};
+	switch (way) {
+	case 0:
+		report->num_prefixes = REPORT_PREFIXES + 1;
+		break;
+	case 1:
+		report->num_prefixes = UINT32_MAX;
+		break;
+	case 2:
 		report->endpoint.family = AF_UNIX;
-	} else {
-		report->num_prefixes = REPORT_PREFIXES;
-		for (i = 0; i < REPORT_PREFIXES; i++)
-			report->prefixes[i] = (struct prefix){.family = AF_INET};
-		report->prefixes[dice_below(&self.dice, REPORT_PREFIXES)].cidr = 33;
+		break;
+	case 3:
+		report->endpoint.family = AF_INET | 256;
+		break;
+	case 4:
+		report->prefixes[0].cidr = 33;
+		break;
+	case 5:
+		report->prefixes[REPORT_PREFIXES - 1].cidr = 33;
+		break;
+	default:
+		report->prefixes[REPORT_PREFIXES - 1].family = 0;
 	}
 }
 
-static void lie_with(int fd, uint8_t answer[BIGGEST], size_t len)
+/* An answer of the right size whose bytes are wrong. */
+static void spoil(void *answer, enum subject_of_lie about, uint32_t way)
 {
-	const size_t lens[] = {1, len - 1, len + 1, 2 * len, BIGGEST};
+	if (about == ABOUT_REPORT)
+		spoil_report(answer, way);
+	else if (about == ABOUT_ANSWER && self.role == ROLE_VAULT)
+		((struct vault_reply *)answer)->error = wrong_errors[way];
+	else
+		((struct ack *)answer)->type = wrong_acks[way];
+}
 
-	switch (dice_below(&self.dice, 6)) {
-	case 0:
-		leave();
-	case 1:
+static void lie_with(uint8_t answer[BIGGEST], size_t len, enum subject_of_lie about, uint32_t way)
+{
+	const size_t lens[NUM_SIZES] = {1, len - 1, len + 1, 2 * len, BIGGEST};
+
+	if (way <= LEAVES)
+		leave(way);
+	if (way == DESCRIPTOR) {
 		say("a descriptor");
-		send_to(fd, answer, len, true);
-		break;
-	case 2:
-		say("a size");
-		send_to(fd, answer, lens[dice_below(&self.dice, ARRAY_SIZE(lens))], false);
-		break;
-	case 3:
+		send_to(ROLE_FIRST_FD, answer, len, true);
+	} else if (way == TWICE) {
 		say("twice");
-		send_to(fd, answer, len, false);
-		send_to(fd, answer, len, false);
+		send_to(ROLE_FIRST_FD, answer, len, false);
+		send_to(ROLE_FIRST_FD, answer, len, false);
 		return; /* and answers on, always too early */
-	default:
+	} else if (way < SPOILED) {
+		say("a size");
+		send_to(ROLE_FIRST_FD, answer, lens[way - SIZES], false);
+	} else {
 		say("an answer");
-		spoil(answer, len);
-		send_to(fd, answer, len, false);
+		spoil(answer, about, way - SPOILED);
+		send_to(ROLE_FIRST_FD, answer, len, false);
 	}
 	rest();
 }
 
-static void lie_about_wanted(void)
+static void lie_about_wanted(uint32_t way)
 {
-	static const struct prefix wrong[] = {{.family = AF_INET, .cidr = 31},
-		{.family = AF_INET, .cidr = 128}, {.family = AF_UNIX, .cidr = 32},
-		{.family = AF_INET6, .cidr = 129}, {.family = 0}};
-	struct prefix prefix = wrong[dice_below(&self.dice, ARRAY_SIZE(wrong))];
+	const size_t len = sizeof(struct prefix);
+	struct prefix prefix[2] = {{.family = AF_INET, .cidr = 32}};
 
 	say("a wanted address");
-	send_to(DATAPATH_FD_WANTED, &prefix, sizeof(prefix), false);
+	if (way < ARRAY_SIZE(wrong_wanted))
+		prefix[0] = wrong_wanted[way];
+	way -= way < ARRAY_SIZE(wrong_wanted) ? way : ARRAY_SIZE(wrong_wanted) - 1U;
+	send_to(DATAPATH_FD_WANTED, prefix, way == 0 ? len : way == 1 ? len - 1 : len + 1, false);
 	self.after = -1; /* and answers on: the monitor is waiting for that */
+	self.plan.about = NUM_SUBJECTS;
 }
 
 /* An answer, right or wrong. */
-static void answer(const void *right, size_t len)
+static void answer(const void *right, size_t len, enum subject_of_lie about)
 {
 	static alignas(8) uint8_t message[BIGGEST];
+	const bool is_drawn = self.plan.is_drawn && self.after-- == 0;
 
 	memcpy(message, right, len);
-	if (self.after-- == 0)
-		lie_with(ROLE_FIRST_FD, message, len);
+	if (is_drawn)
+		lie_with(message, len, about, dice_below(&self.dice, num_ways(self.role, about)));
+	else if (!self.plan.is_drawn && self.plan.about == about)
+		lie_with(message, len, about, self.plan.way);
 	else
 		send_to(ROLE_FIRST_FD, right, len, false);
 }
@@ -155,7 +236,7 @@ static void serve_vault(void)
 	struct vault_reply reply = {0};
 
 	memset(reply.a, 0x55, KEY_LEN);
-	answer(&reply, sizeof(reply));
+	answer(&reply, sizeof(reply), ABOUT_ANSWER);
 }
 
 /* The real engine asks: the double has no key. */
@@ -201,14 +282,16 @@ static void serve_request(const struct request *request)
 
 	if (self.role == ROLE_DATAPATH) {
 		be_free_datapath();
-		if (self.after == 0 && dice_below(&self.dice, 3) == 0)
-			lie_about_wanted();
+		if (self.plan.is_drawn && self.after == 0 && dice_below(&self.dice, 3) == 0)
+			lie_about_wanted(dice_below(&self.dice, num_ways(self.role, ABOUT_WANTED)));
+		else if (!self.plan.is_drawn && self.plan.about == ABOUT_WANTED)
+			lie_about_wanted(self.plan.way);
 	}
 	if (request->type == REQUEST_SYNC) {
-		answer(&ack, sizeof(ack));
+		answer(&ack, sizeof(ack), ABOUT_ANSWER);
 	} else if (request->type == REQUEST_GET_PEER) {
 		report = draw_report();
-		answer(&report, sizeof(report));
+		answer(&report, sizeof(report), ABOUT_REPORT);
 	}
 }
 
@@ -256,7 +339,7 @@ static noreturn void be_double(void)
 	alarm(PATIENCE);
 	if (self.role == ROLE_DATAPATH)
 		self.page = status_map(DATAPATH_FD_STATUS);
-	answer(&ready, sizeof(ready));
+	answer(&ready, sizeof(ready), ABOUT_READY);
 	for (;;) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
 			_exit(1);
@@ -267,13 +350,6 @@ static noreturn void be_double(void)
 	}
 }
 
-/* The table of a hub's roles wants it. */
-void hub_main(const char *subject)
-{
-	(void)subject;
-	_exit(1);
-}
-
 /* --- who is one ------------------------------------------------------ */
 
 static noreturn void run(enum tunnel_role role, const char *ifname)
@@ -282,6 +358,8 @@ static noreturn void run(enum tunnel_role role, const char *ifname)
 		tunnel_roles[role].main(ifname);
 	self.role = role;
 	self.dice.state = strtoul(ifname + 2, NULL, 16);
+	self.plan.is_drawn = !(self.dice.state & DOUBLES_RULE) ||
+			     !find_plan(role, self.dice.state & ~DOUBLES_RULE, &self.plan);
 	self.after = dice_below(&self.dice, 4) == 0 ? -1 : (int)dice_below(&self.dice, 16);
 	be_double();
 }
@@ -308,5 +386,5 @@ void doubles_main(int argc, char *argv[])
 		{.name = "monitor", .main = monitor_main}};
 
 	role_main(roles, ARRAY_SIZE(roles), argc, argv);
-	role_main(&hub_roles[HUB_ROLE_DOOR], 1, argc, argv);
+	hub_roles_main(argc, argv);
 }

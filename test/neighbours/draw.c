@@ -39,10 +39,32 @@ static void put(uint8_t *message, const struct field *field, uint64_t value)
 			field->size == 2 ? (const void *)&two : (const void *)&four, field->size);
 }
 
-static uint64_t largest(const struct field *field)
+static void put_prefix(uint8_t *message, const struct field *field, uint16_t family, uint8_t cidr)
 {
-	return UINT64_MAX >> (64 - 8 * field->size);
+	struct prefix prefix;
+
+	memcpy(&prefix, message + field->offset, sizeof(prefix));
+	prefix.family = family;
+	prefix.cidr = cidr;
+	memcpy(message + field->offset, &prefix, sizeof(prefix));
 }
+
+static void put_handshake(uint8_t *message, const struct field *field, uint32_t type, size_t len)
+{
+	put(message, field, len);
+	store_le32(message + field->offset + field->behind, type);
+}
+
+/* "": one without a NUL. */
+static void put_host(uint8_t *message, const struct field *field, const char *text)
+{
+	memset(message + field->offset, *text ? 0 : 'a', field->size);
+	memcpy(message + field->offset, text, strlen(text));
+}
+
+/* --- right ----------------------------------------------------------- */
+
+static const uint16_t families[] = {AF_INET, AF_INET6, 0};
 
 static uint64_t good_number(struct dice *dice, const struct field *field)
 {
@@ -56,39 +78,6 @@ static uint64_t good_number(struct dice *dice, const struct field *field)
 	}
 }
 
-static uint64_t bad_number(struct dice *dice, const struct field *field)
-{
-	if (field->rule == RULE_WITHIN && dice_below(dice, 3) == 0)
-		return dice_below(dice, field->first);
-	switch (dice_below(dice, 4)) {
-	case 0:
-		return field->end;
-	case 1:
-		return largest(field);
-	default:
-		return field->end + dice_roll(dice) % (largest(field) - field->end + 1);
-	}
-}
-
-static const uint16_t families[] = {AF_INET, AF_INET6, 0};
-
-static uint16_t wrong_family(struct dice *dice, bool none_too)
-{
-	static const uint16_t wrong[] = {AF_UNIX, AF_NETLINK, UINT16_MAX, 256 * AF_INET, 0};
-
-	return wrong[dice_below(dice, none_too ? ARRAY_SIZE(wrong) : ARRAY_SIZE(wrong) - 1)];
-}
-
-static void put_prefix(uint8_t *message, const struct field *field, uint16_t family, uint8_t cidr)
-{
-	struct prefix prefix;
-
-	memcpy(&prefix, message + field->offset, sizeof(prefix));
-	prefix.family = family;
-	prefix.cidr = cidr;
-	memcpy(message + field->offset, &prefix, sizeof(prefix));
-}
-
 static void good_prefix(struct dice *dice, const struct field *field, uint8_t *message)
 {
 	const uint16_t family = families[dice_below(dice, 2)];
@@ -96,26 +85,6 @@ static void good_prefix(struct dice *dice, const struct field *field, uint8_t *m
 	const bool whole = field->rule == RULE_ADDRESS;
 
 	put_prefix(message, field, family, (uint8_t)(whole ? bits : dice_below(dice, bits + 1)));
-}
-
-static void bad_prefix(struct dice *dice, const struct field *field, uint8_t *message)
-{
-	const uint16_t family = families[dice_below(dice, 2)];
-	const unsigned bits = address_bits(family);
-
-	if (dice_below(dice, 2) == 0)
-		put_prefix(message, field, wrong_family(dice, true), 32);
-	else if (field->rule == RULE_ADDRESS && dice_below(dice, 2) == 0)
-		put_prefix(message, field, family, (uint8_t)dice_below(dice, bits));
-	else
-		put_prefix(message, field, family,
-			(uint8_t)(bits + 1 + dice_below(dice, UINT8_MAX - bits)));
-}
-
-static void put_handshake(uint8_t *message, const struct field *field, uint32_t type, size_t len)
-{
-	put(message, field, len);
-	store_le32(message + field->offset + field->behind, type);
 }
 
 static void good_handshake(struct dice *dice, const struct field *field, uint8_t *message)
@@ -128,26 +97,12 @@ static void good_handshake(struct dice *dice, const struct field *field, uint8_t
 	put_handshake(message, field, type, message_handshake_len(type));
 }
 
-static void bad_handshake(struct dice *dice, const struct field *field, uint8_t *message)
-{
-	static const uint32_t types[] = {0, MESSAGE_DATA, UINT32_MAX, 0x01000000};
-	const uint32_t type = 1 + dice_below(dice, 3);
-	const size_t len = message_handshake_len(type);
-	const size_t lens[] = {0, 1, len - 1, len + 1, HANDSHAKE_MESSAGE_MAX + 1, UINT16_MAX};
-
-	if (!(field->end & 1U << type))
-		put_handshake(message, field, type, len);
-	else if (dice_below(dice, 2))
-		put_handshake(message, field, type, lens[dice_below(dice, ARRAY_SIZE(lens))]);
-	else
-		put_handshake(message, field, types[dice_below(dice, ARRAY_SIZE(types))], len);
-}
-
 static void put_good(struct dice *dice, const struct field *field, uint8_t *message)
 {
 	switch (field->rule) {
 	case RULE_BELOW:
 	case RULE_WITHIN:
+	case RULE_LISTED:
 	case RULE_FILL:
 		put(message, field, good_number(dice, field));
 		break;
@@ -170,45 +125,17 @@ static void put_good(struct dice *dice, const struct field *field, uint8_t *mess
 	case RULE_HANDSHAKE:
 		good_handshake(dice, field, message);
 		break;
-	}
-}
-
-static void put_bad(struct dice *dice, const struct field *field, uint8_t *message)
-{
-	switch (field->rule) {
-	case RULE_FILL: /* draw_break takes another */
-		break;
-	case RULE_BELOW:
-	case RULE_WITHIN:
-		put(message, field, bad_number(dice, field));
-		break;
-	case RULE_NONZERO:
-		put(message, field, 0);
-		break;
-	case RULE_CURSOR:
-		put(message, field, dice_below(dice, 2) ? UINT32_MAX : 1 << 24 | dice_roll(dice));
-		break;
-	case RULE_FAMILY:
-	case RULE_SOME_FAMILY:
-		put(message, field, wrong_family(dice, field->rule == RULE_SOME_FAMILY));
-		break;
-	case RULE_PREFIX:
-	case RULE_ADDRESS:
-		bad_prefix(dice, field, message);
-		break;
-	case RULE_HANDSHAKE:
-		bad_handshake(dice, field, message);
+	case RULE_HOST:
+		put_host(message, field, "hub.example");
 		break;
 	}
 }
 
-/* How many fields there are; those to be broken come first. */
-static uint32_t count_fields(const struct kind *kind, bool breakable)
+static uint32_t count_fields(const struct kind *kind)
 {
 	uint32_t num = 0;
 
-	while (num < MAX_FIELDS && kind->fields[num].rule &&
-		!(breakable && kind->fields[num].rule == RULE_FILL))
+	while (num < MAX_FIELDS && kind->fields[num].rule)
 		num++;
 	return num;
 }
@@ -217,13 +144,209 @@ void draw_good(struct dice *dice, const struct kind *kind, uint8_t *message, siz
 {
 	dice_fill(dice, message, len);
 	memcpy(message, &kind->type, sizeof(kind->type));
-	for (uint32_t i = 0; i < count_fields(kind, false); i++)
+	for (uint32_t i = 0; i < count_fields(kind); i++)
 		put_good(dice, &kind->fields[i], message);
+}
+
+static void put_bound(const struct field *field, bool upper, uint8_t *message)
+{
+	const uint16_t family = upper ? AF_INET6 : AF_INET;
+	uint32_t type = upper ? MESSAGE_COOKIE_REPLY : MESSAGE_INITIATION;
+
+	switch (field->rule) {
+	case RULE_BELOW:
+	case RULE_WITHIN:
+	case RULE_LISTED:
+	case RULE_FILL:
+		put(message, field, upper ? field->end - 1 : field->first);
+		break;
+	case RULE_NONZERO:
+		put(message, field, upper ? UINT64_MAX : 1);
+		break;
+	case RULE_CURSOR:
+		put(message, field, 0);
+		break;
+	case RULE_FAMILY:
+	case RULE_SOME_FAMILY:
+		put(message, field, family);
+		break;
+	case RULE_PREFIX:
+	case RULE_ADDRESS:
+		put_prefix(message, field, family,
+			upper || field->rule == RULE_ADDRESS ? (uint8_t)address_bits(family) : 0);
+		break;
+	case RULE_HANDSHAKE:
+		while (!(field->end & 1U << type))
+			type = upper ? type - 1 : type + 1;
+		put_handshake(message, field, type, message_handshake_len(type));
+		break;
+	case RULE_HOST:
+		put_host(message, field, upper ? "fd00::1" : "h");
+		break;
+	}
+}
+
+void draw_bounds(
+	struct dice *dice, const struct kind *kind, bool upper, uint8_t *message, size_t len)
+{
+	dice_fill(dice, message, len);
+	memcpy(message, &kind->type, sizeof(kind->type));
+	for (uint32_t i = 0; i < count_fields(kind); i++)
+		put_bound(&kind->fields[i], upper, message);
+}
+
+/* --- wrong ----------------------------------------------------------- */
+
+static uint64_t largest(const struct field *field)
+{
+	return UINT64_MAX >> (64 - 8 * field->size);
+}
+
+/* The first that is wrong, the largest, one that is right to who looks at half of it, none. */
+static uint64_t wrong_number(const struct field *field, uint32_t way)
+{
+	const uint64_t half = UINT64_C(1) << (4 * field->size);
+
+	switch (way) {
+	case 0:
+		return field->end;
+	case 1:
+		return largest(field);
+	case 2:
+		return half >= field->end ? half + field->first : largest(field) - 1;
+	default:
+		return field->first - 1U;
+	}
+}
+
+static const uint16_t wrong_families[] = {AF_UNIX, AF_NETLINK, UINT16_MAX, 256 * AF_INET, 0};
+
+static const struct {
+	uint16_t family;
+	uint8_t cidr;
+} wrong_prefixes[] = {{AF_UNIX, 32}, {AF_NETLINK, 0}, {0, 0}, {AF_INET | 256, 32}, {AF_INET, 33},
+	{AF_INET, 128}, {AF_INET6, 129}, {AF_INET6, UINT8_MAX},
+	/* and of those that are to be addresses */
+	{AF_INET, 31}, {AF_INET, 0}, {AF_INET6, 127}, {AF_INET6, 32}};
+enum { WRONG_ADDRESSES = ARRAY_SIZE(wrong_prefixes), WRONG_PREFIXES = WRONG_ADDRESSES - 4 };
+
+/* A type, and by how much its length is wrong. */
+static const struct {
+	uint32_t type;
+	int more;
+} wrong_handshakes[] = {{MESSAGE_INITIATION, 0}, {MESSAGE_RESPONSE, 0}, {MESSAGE_COOKIE_REPLY, 0},
+	{MESSAGE_INITIATION, -1}, {MESSAGE_RESPONSE, 1}, {MESSAGE_COOKIE_REPLY, -1},
+	{MESSAGE_INITIATION, 1},
+	{MESSAGE_INITIATION, UINT16_MAX - sizeof(struct message_initiation)}, {0, 0},
+	{MESSAGE_DATA, 32}, {UINT32_MAX, 148}, {0x01000000 | MESSAGE_INITIATION, 148}};
+
+/* "": without a NUL. */
+static const char *const wrong_hosts[] = {
+	"", " ", "a b", "a\nb", "a:b", "fd00::1]", "\33[2J", "\377\376", "-x", "a/../b"};
+
+/* Those of a right length are wrong where such a type is. */
+static void break_handshake(const struct field *field, uint32_t way, uint8_t *message)
+{
+	const uint32_t type = wrong_handshakes[way].type;
+	int more = wrong_handshakes[way].more;
+
+	if (way < 3 && field->end & 1U << type)
+		more = -(int)message_handshake_len(type);
+	put_handshake(message, field, type, message_handshake_len(type) + (size_t)more);
+}
+
+uint32_t break_ways(const struct field *field)
+{
+	switch (field->rule) {
+	case RULE_BELOW:
+	case RULE_LISTED:
+		return 3;
+	case RULE_WITHIN:
+		return 4;
+	case RULE_FILL:
+		return 0;
+	case RULE_NONZERO:
+		return 1;
+	case RULE_CURSOR:
+		return 2;
+	case RULE_FAMILY:
+		return ARRAY_SIZE(wrong_families) - 1;
+	case RULE_SOME_FAMILY:
+		return ARRAY_SIZE(wrong_families);
+	case RULE_PREFIX:
+		return WRONG_PREFIXES;
+	case RULE_ADDRESS:
+		return WRONG_ADDRESSES;
+	case RULE_HANDSHAKE:
+		return ARRAY_SIZE(wrong_handshakes);
+	case RULE_HOST:
+		return ARRAY_SIZE(wrong_hosts);
+	}
+	return 0;
+}
+
+/* Let all of a list count. */
+static void fill_list(const struct kind *kind, uint8_t *message)
+{
+	for (uint32_t i = 0; i < count_fields(kind); i++) {
+		if (kind->fields[i].rule == RULE_WITHIN)
+			put(message, &kind->fields[i], kind->fields[i].end - 1);
+	}
+}
+
+void break_field(const struct kind *kind, const struct field *field, uint32_t way, uint8_t *message)
+{
+	switch (field->rule) {
+	case RULE_FILL:
+		break;
+	case RULE_LISTED:
+		fill_list(kind, message);
+		put(message, field, wrong_number(field, way));
+		break;
+	case RULE_BELOW:
+	case RULE_WITHIN:
+		put(message, field, wrong_number(field, way));
+		break;
+	case RULE_NONZERO:
+		put(message, field, 0);
+		break;
+	case RULE_CURSOR:
+		put(message, field, way ? UINT32_MAX : 1 << 24);
+		break;
+	case RULE_FAMILY:
+	case RULE_SOME_FAMILY:
+		put(message, field, wrong_families[way]);
+		break;
+	case RULE_PREFIX:
+	case RULE_ADDRESS:
+		put_prefix(message, field, wrong_prefixes[way].family, wrong_prefixes[way].cidr);
+		break;
+	case RULE_HANDSHAKE:
+		break_handshake(field, way, message);
+		break;
+	case RULE_HOST:
+		put_host(message, field, wrong_hosts[way]);
+		break;
+	}
 }
 
 void draw_break(struct dice *dice, const struct kind *kind, uint8_t *message)
 {
-	put_bad(dice, &kind->fields[dice_below(dice, count_fields(kind, true))], message);
+	const struct field *field;
+
+	do {
+		field = &kind->fields[dice_below(dice, count_fields(kind))];
+	} while (break_ways(field) == 0);
+	break_field(kind, field, dice_below(dice, break_ways(field)), message);
+}
+
+bool kind_is_known(const struct kind *kinds, size_t num_kinds, uint32_t type)
+{
+	for (size_t i = 0; i < num_kinds; i++) {
+		if (kinds[i].type == type)
+			return true;
+	}
+	return false;
 }
 
 uint32_t draw_wrong_type(struct dice *dice, const struct kind *kinds, size_t num_kinds)
@@ -232,11 +355,8 @@ uint32_t draw_wrong_type(struct dice *dice, const struct kind *kinds, size_t num
 		const uint32_t types[] = {
 			0, UINT32_MAX, 1000, dice_below(dice, 32), (uint32_t)dice_roll(dice)};
 		const uint32_t type = types[dice_below(dice, ARRAY_SIZE(types))];
-		bool is_known = false;
 
-		for (size_t i = 0; i < num_kinds; i++)
-			is_known |= kinds[i].type == type;
-		if (!is_known)
+		if (!kind_is_known(kinds, num_kinds, type))
 			return type;
 	}
 }

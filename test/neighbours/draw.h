@@ -24,7 +24,8 @@ enum rule {
 	RULE_BELOW =
 		1,   /* a number from first (as it is drawn) to end, which is wrong, as all above */
 	RULE_WITHIN, /* the same, and what is less than first is wrong, too */
-	RULE_FILL,   /* the same, but nobody may look at it */
+	RULE_LISTED, /* below end, if the number which is RULE_WITHIN says that it counts */
+	RULE_FILL,   /* a number from first to end, but nobody may look at it */
 	RULE_NONZERO,
 	RULE_FAMILY,	  /* of an endpoint, or none */
 	RULE_SOME_FAMILY, /* of an endpoint */
@@ -33,10 +34,12 @@ enum rule {
 	RULE_HANDSHAKE, /* the length of a message `behind` bytes on, of the types in the mask end
 			 */
 	RULE_CURSOR,	/* 0, or else in a table that is not large */
+	RULE_HOST,	/* a host's name or address, with a NUL */
 };
 
 struct field {
 	enum rule rule;
+	const char *name;
 	uint16_t offset, size;
 	uint32_t first, end;
 	uint16_t behind;
@@ -56,8 +59,21 @@ struct kind {
 /* Write a right message of len bytes. */
 void draw_good(struct dice *dice, const struct kind *kind, uint8_t *message, size_t len);
 
-/* Make it a wrong one by one of its fields. */
+/* The same with each field at the lower or the upper end of what is right. */
+void draw_bounds(
+	struct dice *dice, const struct kind *kind, bool upper, uint8_t *message, size_t len);
+
+/* In how many ways a field can be wrong. */
+uint32_t break_ways(const struct field *field);
+
+/* Make a right message a wrong one, by one of its fields and in one of these ways. */
+void break_field(
+	const struct kind *kind, const struct field *field, uint32_t way, uint8_t *message);
+
+/* The same by a field and in a way that are drawn. */
 void draw_break(struct dice *dice, const struct kind *kind, uint8_t *message);
+
+bool kind_is_known(const struct kind *kinds, size_t num_kinds, uint32_t type);
 
 /* A type that none of the kinds has. */
 uint32_t draw_wrong_type(struct dice *dice, const struct kind *kinds, size_t num_kinds);

@@ -185,7 +185,7 @@ static enum expectation scribble(struct session *s)
 	return GOES_ON;
 }
 
-static enum expectation leave(struct session *s)
+enum expectation leave(struct session *s)
 {
 	note(s, "close", "");
 	subject_close(&s->subject, s->pair->end);
@@ -194,91 +194,117 @@ static enum expectation leave(struct session *s)
 
 /* --- answers --------------------------------------------------------- */
 
-enum expectation lie_to_engine(struct session *s, const struct vault_mixing *right)
+/* A field of the answer, in its first or its last result. */
+static void spoil(const struct vault_mixing *right, uint32_t way, struct vault_mixing *wrong)
 {
-	const size_t sizes[] = {1, sizeof(*right) - 1, 65536};
-	static uint8_t long_one[65536];
-	struct vault_mixing wrong = *right;
-	struct noise_mix *mix = &wrong.mixes[dice_below(&s->dice, right->num)];
-	uint32_t way = dice_below(&s->dice, 9);
+	struct noise_mix *mix = &wrong->mixes[way % 2 ? right->num - 1 : 0];
+	static const int32_t errors[] = {1, INT32_MAX, INT32_MIN, -4096};
 
-	note(s, "wrong:", "answer");
-	switch (way) {
+	switch (way / 2) {
 	case 0:
-		wrong.secret ^= 1 + dice_below(&s->dice, 7);
+		wrong->secret = way % 2 ? right->secret + 1 : 0;
 		break;
 	case 1:
-		wrong.num += 1 + dice_below(&s->dice, UINT32_MAX - 1);
+		wrong->num = way % 2 ? right->num + 1 : right->num - 1;
 		break;
 	case 2:
-		mix->peer_id ^= 1U << dice_below(&s->dice, 32);
+		wrong->num = UINT32_MAX;
 		break;
 	case 3:
-		mix->error =
-			dice_below(&s->dice, 2) ? INT32_MIN : 1 + (int)dice_below(&s->dice, 99);
+		mix->peer_id ^= 1;
 		break;
 	case 4:
-		mix->has_psk = 2 + dice_below(&s->dice, UINT32_MAX - 2);
+		mix->peer_id ^= UINT32_C(1) << 31;
 		break;
 	case 5:
-		*mix = (struct noise_mix){.peer_id = mix->peer_id, .error = -1, .ck = {1}};
+		mix->has_psk = 2;
 		break;
 	case 6:
-		memcpy(long_one, right, sizeof(*right));
-		session_send(
-			s, END_FIRST, long_one, sizes[dice_below(&s->dice, ARRAY_SIZE(sizes))]);
-		return MUST_END;
-	case 7:
-		session_send_fds(s, END_FIRST, right, sizeof(*right), (int[]){STDERR_FILENO}, 1);
-		return MUST_END;
+		mix->has_psk = UINT32_MAX;
+		break;
+	case 7: /* an error, and a result all the same */
+		*mix = (struct noise_mix){.peer_id = mix->peer_id, .error = -1, .ck = {1}};
+		break;
+	case 8:
+		*mix = (struct noise_mix){.peer_id = mix->peer_id, .error = -1, .key[31] = 1};
+		break;
 	default:
+		*mix = (struct noise_mix){
+			.peer_id = mix->peer_id, .error = errors[(way / 2 - 9) % 4]};
+	}
+}
+
+enum { SPOILED = 2 * 13, NUM_LENS = 6 };
+static_assert(NUM_VAULT_LIES == SPOILED + NUM_LENS + 2, "all are counted");
+
+enum expectation lie_to_engine(struct session *s, const void *right_answer)
+{
+	const struct vault_mixing *right = right_answer;
+	static const size_t lens[NUM_LENS] = {
+		0, 1, sizeof(*right) - 1, sizeof(*right) + 1, 2 * sizeof(*right), 65536};
+	static uint8_t long_one[65536];
+	struct vault_mixing wrong = *right;
+
+	note(s, "wrong:", "answer");
+	if (s->lie < SPOILED) {
+		spoil(right, s->lie, &wrong);
+		session_send(s, END_FIRST, &wrong, sizeof(wrong));
+	} else if (s->lie < SPOILED + NUM_LENS) {
+		memcpy(long_one, right, sizeof(*right));
+		session_send(s, END_FIRST, long_one, lens[s->lie - SPOILED]);
+		return s->lie == SPOILED ? MUST_LEAVE : MUST_END;
+	} else if (s->lie == SPOILED + NUM_LENS) {
+		session_send_fds(s, END_FIRST, right, sizeof(*right), (int[]){STDERR_FILENO}, 1);
+	} else {
 		return leave(s);
 	}
-	session_send(s, END_FIRST, &wrong, sizeof(wrong));
 	return MUST_END;
 }
 
-/* The vault only answers: have the engine ask until it has been lied to, or just ask. */
-static enum expectation act_as_vault(struct session *s)
+enum expectation answer_questions(struct session *s, bool lies)
 {
 	const uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + PATIENCE_MS * MSEC_NS;
 
-	s->lies = !s->is_honest && dice_below(&s->dice, 4) == 0;
+	s->lies = lies;
 	s->expectation = GOES_ON;
 	do {
 		session_prompt(s);
 		session_listen(s, 20);
 	} while (s->lies && !s->failure && clock_ns(CLOCK_MONOTONIC) < until_ns);
 	if (s->lies)
-		session_fail(s, "it does not ask the vault");
+		session_fail(s, "it asks nothing");
 	return s->expectation;
+}
+
+static enum expectation act(struct session *s)
+{
+	const uint32_t lot = dice_below(&s->dice, 100);
+
+	if (s->pair->answers) {
+		s->lie = dice_below(&s->dice, s->pair->num_lies);
+		return answer_questions(s, !s->is_honest && dice_below(&s->dice, 4) == 0);
+	}
+	if (lot < 3)
+		return flood(s);
+	if (lot < 10 && s->subject.page)
+		return scribble(s);
+	if (lot < 16 && s->pair->survivor == ROLE_DATAPATH && s->pair->end == END_MONITOR)
+		return hand_over_sockets(s);
+	if (s->is_honest || lot < 75)
+		return speak(s);
+	if (lot < 78)
+		return leave(s);
+	if (lot < 83)
+		return speak_at_length(s);
+	if (lot < 86)
+		return hand_over_unasked(s);
+	return lot < 88 ? speak_noise(s) : speak_wrongly(s);
 }
 
 void lies_act(struct session *s)
 {
-	const uint32_t lot = dice_below(&s->dice, 100);
-	enum expectation expectation;
+	const enum expectation expectation = act(s);
 
-	if (s->pair->answers)
-		expectation = act_as_vault(s);
-	else if (lot < 3)
-		expectation = flood(s);
-	else if (lot < 10 && s->subject.page)
-		expectation = scribble(s);
-	else if (lot < 16 && s->pair->survivor == ROLE_DATAPATH && s->pair->end == END_MONITOR)
-		expectation = hand_over_sockets(s);
-	else if (s->is_honest || lot < 75)
-		expectation = speak(s);
-	else if (lot < 78)
-		expectation = leave(s);
-	else if (lot < 83)
-		expectation = speak_at_length(s);
-	else if (lot < 86)
-		expectation = hand_over_unasked(s);
-	else if (lot < 88)
-		expectation = speak_noise(s);
-	else
-		expectation = speak_wrongly(s);
 	if (expectation != GOES_ON)
 		s->expectation = expectation;
 }

@@ -4,11 +4,9 @@
  */
 #include "pairs.h"
 
-#include <stddef.h>
-
-#include "overlay/door/door.h"
-
-#define AT(type, member) offsetof(type, member), sizeof(((type *)0)->member)
+#include "lies.h"
+#include "rules.h"
+#include "session.h"
 
 #define HANDSHAKES (1U << MESSAGE_INITIATION | 1U << MESSAGE_RESPONSE)
 #define COOKIE_REPLIES (1U << MESSAGE_COOKIE_REPLY)
@@ -26,11 +24,6 @@
 	{                                                                         \
 		RULE_BELOW, AT(struct request, peer_id), FUZZ_PEERS, MAX_PEERS, 0 \
 	}
-#define BELOW(type, member, end)                        \
-	{                                               \
-		RULE_BELOW, AT(type, member), 0, end, 0 \
-	}
-
 /* --- monitor -> vault ------------------------------------------------ */
 
 static const struct kind vault_requests[] = {
@@ -44,25 +37,27 @@ static const struct kind vault_requests[] = {
 
 /* --- engine -> vault ------------------------------------------------- */
 
-#define MIX_PEER(i)                                                                   \
-	{                                                                             \
-		RULE_FILL, AT(struct vault_mixing, mixes[i].peer_id), 0, MAX_PEERS, 0 \
+#define MIX_PEER(rule, i)                                                        \
+	{                                                                        \
+		rule, AT(struct vault_mixing, mixes[i].peer_id), 0, MAX_PEERS, 0 \
 	}
-#define MIX_PEERS                                                                              \
-	{RULE_BELOW, AT(struct vault_mixing, mixes[0].peer_id), 0, MAX_PEERS, 0}, MIX_PEER(1), \
-		MIX_PEER(2), MIX_PEER(3), MIX_PEER(4), MIX_PEER(5), MIX_PEER(6), MIX_PEER(7)
+#define MIX_PEERS_TO_2 MIX_PEER(RULE_BELOW, 0), MIX_PEER(RULE_LISTED, 1), MIX_PEER(RULE_LISTED, 2)
+#define MIX_PEERS(rule)                                                          \
+	MIX_PEERS_TO_2, MIX_PEER(rule, 3), MIX_PEER(rule, 4), MIX_PEER(rule, 5), \
+		MIX_PEER(rule, 6), MIX_PEER(rule, 7)
+#define MIXES MIX_NUM(1, NOISE_MIXES_MAX + 1), MIX_PEERS(RULE_LISTED)
 #define MIX_NUM(first, end)                                              \
 	{                                                                \
 		RULE_WITHIN, AT(struct vault_mixing, num), first, end, 0 \
 	}
 
 static const struct kind mixings[] = {
-	{"dh", NOISE_DH, true, false, {MIX_NUM(1, NOISE_MIXES_MAX + 1), MIX_PEERS}},
-	{"static", NOISE_STATIC, true, false, {MIX_NUM(1, NOISE_MIXES_MAX + 1), MIX_PEERS}},
-	{"psk", NOISE_PSK, true, false, {MIX_NUM(1, NOISE_MIXES_MAX + 1), MIX_PEERS}},
-	{"ee se psk", NOISE_EE_SE_PSK, true, false, {MIX_NUM(1, NOISE_MIXES_MAX + 1), MIX_PEERS}},
+	{"dh", NOISE_DH, true, false, {MIXES}},
+	{"static", NOISE_STATIC, true, false, {MIXES}},
+	{"psk", NOISE_PSK, true, false, {MIXES}},
+	{"ee se psk", NOISE_EE_SE_PSK, true, false, {MIXES}},
 	{"answer", NOISE_ANSWER, true, false,
-		{MIX_NUM(NOISE_ANSWER_MIXES, NOISE_ANSWER_MIXES + 1), MIX_PEERS}},
+		{MIX_NUM(NOISE_ANSWER_MIXES, NOISE_ANSWER_MIXES + 1), MIX_PEERS(RULE_FILL)}},
 };
 
 /* --- monitor -> engine, datapath ------------------------------------- */
@@ -152,32 +147,53 @@ static const struct kind controls[] = {
 	{"purge staged", CONTROL_PURGE_STAGED, false, false, {PEER}},
 };
 
-/* --- hub -> door ----------------------------------------------------- */
-
-static const struct kind verdicts[] = {
-	{"verdict", 1, false, false, {BELOW(struct door_verdict, is_refused, 2)}},
-};
-
-#define KINDS(table) table, ARRAY_SIZE(table)
-
-const struct pair pairs[] = {
-	{"monitor-vault", ROLE_VAULT, END_MONITOR, "monitor", false, false,
-		sizeof(struct vault_request), KINDS(vault_requests)},
-	{"engine-vault", ROLE_VAULT, END_FIRST, "engine", false, false, sizeof(struct vault_mixing),
-		KINDS(mixings)},
-	{"monitor-engine", ROLE_ENGINE, END_MONITOR, "monitor", false, false,
-		sizeof(struct request), KINDS(engine_requests)},
-	{"vault-engine", ROLE_ENGINE, END_FIRST, "vault", true, false, sizeof(struct vault_mixing),
-		KINDS(mixings)},
-	{"datapath-engine", ROLE_ENGINE, END_SECOND, "datapath", false, false, sizeof(struct event),
+const struct pair tunnel_pairs[] = {
+	{.name = "monitor-vault",
+		.survivor = ROLE_VAULT,
+		.end = END_MONITOR,
+		.speaker = "monitor",
+		.len = sizeof(struct vault_request),
+		KINDS(vault_requests),
+		.acts = vault_acts},
+	{.name = "engine-vault",
+		.survivor = ROLE_VAULT,
+		.end = END_FIRST,
+		.speaker = "engine",
+		.len = sizeof(struct vault_mixing),
+		KINDS(mixings),
+		.acts = vault_acts},
+	{.name = "monitor-engine",
+		.survivor = ROLE_ENGINE,
+		.end = END_MONITOR,
+		.speaker = "monitor",
+		.len = sizeof(struct request),
+		KINDS(engine_requests),
+		.acts = engine_acts},
+	{.name = "vault-engine",
+		.survivor = ROLE_ENGINE,
+		.end = END_FIRST,
+		.speaker = "vault",
+		.answers = true,
+		.lie = lie_to_engine,
+		.num_lies = NUM_VAULT_LIES},
+	{.name = "datapath-engine",
+		.survivor = ROLE_ENGINE,
+		.end = END_SECOND,
+		.speaker = "datapath",
+		.len = sizeof(struct event),
 		KINDS(events)},
-	{"monitor-datapath", ROLE_DATAPATH, END_MONITOR, "monitor", false, false,
-		sizeof(struct request), KINDS(datapath_requests)},
-	{"engine-datapath", ROLE_DATAPATH, END_FIRST, "engine", false, false,
-		sizeof(struct control), KINDS(controls)},
-	{"hub-door", SURVIVOR_DOOR, END_MONITOR, "hub", false, true, sizeof(struct door_verdict),
-		KINDS(verdicts)},
-	{"vault-door", SURVIVOR_DOOR, END_FIRST, "vault", true, false, sizeof(struct vault_mixing),
-		KINDS(mixings)},
+	{.name = "monitor-datapath",
+		.survivor = ROLE_DATAPATH,
+		.end = END_MONITOR,
+		.speaker = "monitor",
+		.len = sizeof(struct request),
+		KINDS(datapath_requests),
+		.acts = datapath_acts},
+	{.name = "engine-datapath",
+		.survivor = ROLE_DATAPATH,
+		.end = END_FIRST,
+		.speaker = "engine",
+		.len = sizeof(struct control),
+		KINDS(controls)},
 };
-const size_t num_pairs = ARRAY_SIZE(pairs);
+const size_t num_tunnel_pairs = ARRAY_SIZE(tunnel_pairs);

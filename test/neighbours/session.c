@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "hub.h"
 #include "lies.h"
-#include "overlay/door/door.h"
 
 void session_fail(struct session *s, const char *why)
 {
@@ -63,6 +63,15 @@ void session_send_fds(struct session *s, enum end end, const void *message, size
 
 /* --- what it says ---------------------------------------------------- */
 
+bool session_lies(struct session *s, enum end end, const void *right)
+{
+	if (!s->lies || end != s->pair->end)
+		return false;
+	s->lies = false;
+	s->expectation = s->pair->lie(s, right);
+	return true;
+}
+
 static void answer_question(struct session *s, const struct vault_mixing *question)
 {
 	struct vault_mixing answer = *question;
@@ -73,12 +82,8 @@ static void answer_question(struct session *s, const struct vault_mixing *questi
 		return;
 	}
 	keyring_mix(s->keyring, answer.secret, answer.mixes, answer.num);
-	if (s->lies) {
-		s->lies = false;
-		s->expectation = lie_to_engine(s, &answer);
-	} else {
+	if (!session_lies(s, END_FIRST, &answer))
 		session_send(s, END_FIRST, &answer, sizeof(answer));
-	}
 }
 
 static bool asks_vault(const struct session *s, enum end end)
@@ -94,8 +99,8 @@ static bool is_expected(struct session *s, enum end end, size_t len)
 
 	if (asks_vault(s, end))
 		return len == sizeof(struct vault_mixing);
-	if (s->subject.role == SURVIVOR_DOOR)
-		return len == sizeof(struct door_question);
+	if (s->subject.role >= ROLE_NUM)
+		return hub_may_say(s, end, len);
 	if (!is_vault && end != END_MONITOR)
 		return len == (end == END_WANTED ? sizeof(struct prefix) : sizeof(struct event));
 	if (s->owed[end] == 0)
@@ -125,6 +130,8 @@ static void listen_at(struct session *s, enum end end)
 	}
 	if (asks_vault(s, end))
 		answer_question(s, (const void *)message);
+	else if (s->subject.role >= ROLE_NUM)
+		hub_listen(s, end, message, (size_t)n);
 	else if (end == s->asked)
 		memcpy(s->answer, message, (size_t)n);
 }
@@ -163,28 +170,6 @@ bool session_ask(struct session *s, enum end end, const void *message, size_t le
 	return await_answers(s, end);
 }
 
-/* A stranger's request to enrol, which only the vault's answers can open. */
-static void knock(struct session *s)
-{
-	const struct enrol_request request = {
-		.version = ENROL_VERSION, .network = "lab", .hostname = "robot"};
-	const struct sockaddr_in door = {.sin_family = AF_INET,
-		.sin_port = htons(FUZZ_DOOR_PORT),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct enrol_initiator initiator = {0};
-	struct message_enrol message;
-	uint8_t private_key[KEY_LEN], random[36];
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	for (size_t i = 0; i < sizeof(random); i++)
-		random[i] = (uint8_t)dice_roll(&s->dice);
-	memcpy(private_key, random + 1, KEY_LEN);
-	if (enrol_create_request(
-		    &initiator, private_key, s->public_key, &request, random, 1, &message) == 0)
-		(void)!sendto(fd, &message, sizeof(message), 0, (const void *)&door, sizeof(door));
-	close(fd);
-}
-
 void session_prompt(struct session *s)
 {
 	struct event event = {.type = EVENT_HANDSHAKE_MESSAGE,
@@ -193,9 +178,11 @@ void session_prompt(struct session *s)
 		.message = {MESSAGE_INITIATION}};
 
 	if (s->subject.role == SURVIVOR_DOOR) {
-		knock(s);
+		hub_knock(s);
 		return;
 	}
+	if (s->subject.role != ROLE_ENGINE)
+		return; /* it asks by itself */
 	for (size_t i = 8; i < sizeof(event.message); i++)
 		event.message[i] = (uint8_t)dice_roll(&s->dice);
 	session_send(s, END_SECOND, &event, sizeof(event));
@@ -266,8 +253,7 @@ static void begin_datapath(struct session *s)
 	tell(s, (struct request){.type = REQUEST_SET_LINK, .link = {1, 1420}});
 }
 
-bool session_begin(
-	struct session *s, const struct pair *pair, uint64_t seed, int device_fd, bool is_verbose)
+bool session_begin(struct session *s, const struct pair *pair, uint64_t seed, bool is_verbose)
 {
 	const struct request sync = {.type = REQUEST_SYNC};
 	const uint8_t private_key[KEY_LEN] = {1, 2, 3};
@@ -280,10 +266,14 @@ bool session_begin(
 	if (!s->keyring)
 		return false;
 	keyring_set_private_key(s->keyring, private_key, s->public_key);
-	if (!subject_start(&s->subject, pair->survivor, device_fd, s->public_key))
+	if (!subject_start(&s->subject, pair->survivor))
 		return false;
-	if (pair->survivor == SURVIVOR_DOOR)
+	if (pair->is_setup && !pair->answers)
 		return true;
+	if (pair->survivor >= ROLE_NUM)
+		return hub_set_up(s);
+	if (!subject_await_ready(&s->subject))
+		return false;
 	if (pair->survivor == ROLE_VAULT)
 		begin_vault(s);
 	else if (pair->survivor == ROLE_ENGINE)

@@ -13,14 +13,6 @@
 
 enum { PATIENCE_MS = 20000, MESSAGE_MAX = 1 << 17 };
 
-/* What must become of the survivor. */
-enum expectation {
-	GOES_ON,    /* and answers rightly */
-	MAY_END,    /* either this or the next */
-	MUST_END,   /* with status 1, and says because of whom */
-	MUST_LEAVE, /* with status 0, its neighbour being gone; or with 1 */
-};
-
 struct session {
 	const struct pair *pair;
 	struct subject subject;
@@ -30,7 +22,9 @@ struct session {
 	enum end asked;		     /* where the question was asked, of which this is: */
 	alignas(8) uint8_t answer[MESSAGE_MAX]; /* the last one */
 	unsigned owed[NUM_ENDS];		/* answers */
-	bool lies;				/* the next answer of ours is to be a wrong one */
+	bool lies;				/* the next answer of ours is to be a wrong one, */
+	uint32_t lie;				/* which */
+	bool is_ready;				/* a server that said so */
 	bool is_honest;				/* it says nothing wrong in all this session */
 	bool is_verbose;
 	enum expectation expectation;
@@ -39,8 +33,8 @@ struct session {
 
 /* Start the survivor and bring it to where it has something to do. Returns false when that fails.
  */
-MUST_CHECK bool session_begin(struct session *session, const struct pair *pair, uint64_t seed,
-	int device_fd, bool is_verbose);
+MUST_CHECK bool session_begin(
+	struct session *session, const struct pair *pair, uint64_t seed, bool is_verbose);
 void session_end(struct session *session);
 
 /* Note a failure, the first one. */
@@ -64,6 +58,10 @@ void session_listen(struct session *session, int timeout_ms);
 
 /* Ask something, and get the answer, which is in session->answer. Returns false when none came. */
 MUST_CHECK bool session_ask(struct session *session, enum end end, const void *message, size_t len);
+
+/* Give the answer to a question, or a lie if that is due; a right one is sent by the caller, when
+ * this returns false. */
+MUST_CHECK bool session_lies(struct session *session, enum end end, const void *right);
 
 /* Have engine or door ask the vault something. */
 void session_prompt(struct session *session);

@@ -12,7 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "overlay/hub/roles.h"
+#include "hub.h"
+
+struct devices devices = {-1, -1, -1};
 
 enum { READY_TIMEOUT_S = 20, LOG_MAX = 1 << 16 };
 
@@ -41,7 +43,7 @@ const char *log_read(int log_fd)
 	return text;
 }
 
-static bool add_pair(struct subject *s, enum end end, int *fds, unsigned *num)
+bool subject_add_pair(struct subject *s, enum end end, int *fds, unsigned *num)
 {
 	int pair[2];
 
@@ -52,20 +54,17 @@ static bool add_pair(struct subject *s, enum end end, int *fds, unsigned *num)
 	return true;
 }
 
-/* Its descriptors, in the order of roles.h and door.h. */
-static bool make_fds(struct subject *s, int device_fd, int *fds, unsigned *num)
+/* Its descriptors, in the order of roles.h. */
+static bool make_fds(struct subject *s, int *fds, unsigned *num)
 {
 	int page_fd;
 
-	if (!add_pair(s, END_MONITOR, fds, num) || !add_pair(s, END_FIRST, fds, num))
+	if (!subject_add_pair(s, END_MONITOR, fds, num) ||
+		!subject_add_pair(s, END_FIRST, fds, num))
 		return false;
 	if (s->role == ROLE_VAULT)
 		return true;
-	if (s->role == SURVIVOR_DOOR) {
-		fds[(*num)++] = dup(device_fd);
-		return true;
-	}
-	if (s->role == ROLE_ENGINE && !add_pair(s, END_SECOND, fds, num))
+	if (s->role == ROLE_ENGINE && !subject_add_pair(s, END_SECOND, fds, num))
 		return false;
 	page_fd = status_create();
 	s->page = page_fd < 0 ? NULL : status_map(dup(page_fd));
@@ -73,35 +72,30 @@ static bool make_fds(struct subject *s, int device_fd, int *fds, unsigned *num)
 		return false;
 	fds[(*num)++] = page_fd;
 	if (s->role == ROLE_DATAPATH) {
-		if (!add_pair(s, END_WANTED, fds, num))
+		if (!subject_add_pair(s, END_WANTED, fds, num))
 			return false;
-		fds[(*num)++] = dup(device_fd);
+		fds[(*num)++] = dup(devices.tun);
 	}
 	return true;
 }
 
-static bool become_ready(struct subject *s, const uint8_t key[KEY_LEN])
+bool subject_await_ready(const struct subject *s)
 {
-	struct door_setup setup = {.has_ipv4 = 1};
 	struct ack ack = {0};
 	int fd = s->ends[END_MONITOR];
 
-	memcpy(setup.hub_key, key, KEY_LEN);
-	if (s->role == SURVIVOR_DOOR && ipc_send(fd, &setup, sizeof(setup)) < 0)
-		return false;
 	return ipc_limit_waiting(fd, READY_TIMEOUT_S) == 0 &&
 	       ipc_receive(fd, &ack, sizeof(ack)) == 0 && ack.type == ACK_READY;
 }
 
-bool subject_start(struct subject *s, unsigned role, int device_fd, const uint8_t key[KEY_LEN])
+bool subject_start(struct subject *s, unsigned role)
 {
-	const struct role *started =
-		role == SURVIVOR_DOOR ? &hub_roles[HUB_ROLE_DOOR] : &tunnel_roles[role];
-	int fds[8], saved;
+	const struct role *started = role < ROLE_NUM ? &tunnel_roles[role] : hub_role(role);
+	int fds[ROLE_MAX_FDS], saved;
 	unsigned num = 0;
 
 	*s = (struct subject){.role = role, .ends = {-1, -1, -1, -1}};
-	if (!make_fds(s, device_fd, fds, &num)) {
+	if (!(role < ROLE_NUM ? make_fds(s, fds, &num) : hub_make_fds(s, fds, &num))) {
 		perror("descriptors");
 		return false;
 	}
@@ -110,10 +104,9 @@ bool subject_start(struct subject *s, unsigned role, int device_fd, const uint8_
 	log_end(saved);
 	for (unsigned i = 0; i < num; i++)
 		close(fds[i]);
-	if (s->pid > 0 && become_ready(s, key))
-		return true;
-	fprintf(stderr, "the %s does not start: %s\n", started->name, subject_log(s));
-	return false;
+	if (s->pid <= 0)
+		fprintf(stderr, "the %s does not start\n", started->name);
+	return s->pid > 0;
 }
 
 bool subject_has_ended(struct subject *s)

@@ -10,11 +10,12 @@
 #include "tunnel/roles.h"
 #include "tunnel/status_map.h"
 
-enum { SURVIVOR_DOOR = ROLE_NUM }; /* besides those of enum tunnel_role */
+/* Besides those of enum tunnel_role: a hub's. */
+enum { SURVIVOR_DOOR = ROLE_NUM, SURVIVOR_SERVER };
 
 /* Our ends of its sockets, in the order of roles.h and door.h. */
 enum end {
-	END_MONITOR, /* the door's hub */
+	END_MONITOR, /* the door's hub, the server's launcher */
 	END_FIRST,   /* the vault's engine, the vault of engine and door, the datapath's engine */
 	END_SECOND,  /* the engine's datapath */
 	END_WANTED,  /* the datapath's */
@@ -31,11 +32,21 @@ struct subject {
 	int status; /* then: as waitpid has it */
 };
 
-/* Start it, and wait until it is ready. The datapath gets the TUN device device_fd, the door the
- * UDP socket device_fd, and its hub's key is key. Returns false, with a message, when that fails.
- */
-MUST_CHECK bool subject_start(
-	struct subject *subject, unsigned role, int device_fd, const uint8_t key[KEY_LEN]);
+/* What it is given besides sockets to its neighbours, set up once. */
+struct devices {
+	int tun;	/* the datapath's TUN device */
+	int udp4, udp6; /* the door's sockets */
+};
+extern struct devices devices;
+
+/* Start it. Returns false, with a message, when that fails. */
+MUST_CHECK bool subject_start(struct subject *subject, unsigned role);
+
+/* Wait until it says that it is ready. Returns false when it does not. */
+MUST_CHECK bool subject_await_ready(const struct subject *subject);
+
+/* Give it one more socket, of which we keep the other end. */
+MUST_CHECK bool subject_add_pair(struct subject *subject, enum end end, int *fds, unsigned *num);
 
 /* Whether it has ended. */
 bool subject_has_ended(struct subject *subject);
