@@ -106,9 +106,8 @@ static void on_control(void *ctx, const struct control *control)
 static void keep(struct datagram *list, unsigned *num, const struct packet *packet)
 {
 	require(*num < QUEUE_MAX && packet->len <= WIRE_MAX);
-	list[*num] = (struct datagram){.len = packet->len};
-	if (packet->endpoint)
-		list[*num].endpoint = *packet->endpoint;
+	list[*num].len = packet->len;
+	list[*num].endpoint = packet->endpoint ? *packet->endpoint : (struct endpoint){0};
 	memcpy(list[(*num)++].data, packet->data, packet->len);
 }
 
@@ -137,7 +136,8 @@ static void node_new(struct node *node, uint8_t secret)
 		.keys = {keyring_mix, NULL}};
 	const uint8_t private_key[KEY_LEN] = {0, secret};
 
-	memset(node, 0, sizeof(*node));
+	node->num_events = node->num_controls = node->num_sent = node->num_delivered = 0;
+	node->keypair = (struct control_keypair){0};
 	node->page = calloc(1, sizeof(struct status_page));
 	node->keyring = keyring_new();
 	device_ops.keys.ctx = node->keyring;
