@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "hub.h"
+#include "starter.h"
 #include "tunnel/ipc.h"
 #include "tunnel/status_map.h"
 
@@ -379,11 +380,18 @@ static noreturn void run_datapath(const char *ifname)
 	run(ROLE_DATAPATH, ifname);
 }
 
+static noreturn void run_monitor(const char *ifname)
+{
+	if (ifname[0] != 'f' || ifname[1] != letters[ROLE_MONITOR])
+		monitor_main(ifname);
+	starter_monitor(strtoul(ifname + 2, NULL, 16), ifname);
+}
+
 void doubles_main(int argc, char *argv[])
 {
 	const struct role roles[] = {{.name = "vault", .main = run_vault},
 		{.name = "engine", .main = run_engine}, {.name = "datapath", .main = run_datapath},
-		{.name = "monitor", .main = monitor_main}};
+		{.name = "monitor", .main = run_monitor}};
 
 	role_main(roles, ARRAY_SIZE(roles), argc, argv);
 	hub_roles_main(argc, argv);

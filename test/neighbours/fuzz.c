@@ -24,6 +24,7 @@
 #include "net/tun.h"
 #include "net/udp.h"
 #include "rules.h"
+#include "starter.h"
 #include "tunnel.h"
 
 enum { SKIPPED = 77, SEEDS = 60, ACTS_MAX = 24, MAX_FAILURES = 5 };
@@ -132,6 +133,22 @@ static void run_tunnel(enum tunnel_role liar, const char *what, uint64_t number)
 		total.went_on++;
 }
 
+/* The starter, whose monitor is no good. */
+static void run_starter(uint64_t number)
+{
+	const char *log = "", *why;
+
+	if (!is_chosen("monitor-starter") || !starter_has(number))
+		return;
+	total.runs++;
+	total.ended++;
+	why = starter_run(number, &log);
+	if (options.is_verbose)
+		fputs(log, stdout);
+	if (why)
+		report_failure("monitor-starter", "rule", number, why, log);
+}
+
 /* --- all of it ------------------------------------------------------- */
 
 static bool goes_on(void)
@@ -157,6 +174,7 @@ static void run_rules(void)
 		const unsigned before = total.runs;
 
 		for_all_pairs(break_rule, rule);
+		run_starter(rule);
 		for (unsigned liar = ROLE_VAULT; liar < ROLE_NUM && goes_on(); liar++) {
 			if (doubles_has((enum tunnel_role)liar, rule))
 				run_tunnel((enum tunnel_role)liar, "rule", rule);

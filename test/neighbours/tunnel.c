@@ -45,13 +45,13 @@ static const char *const requests[] = {
 
 static char ifname[IFNAMSIZ];
 
-static int connect_uapi(void)
+static int connect_uapi(const char *name)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	snprintf(addr.sun_path, sizeof(addr.sun_path), UAPI_SOCKET_DIR "/%s" UAPI_SOCKET_SUFFIX,
-		ifname);
+		name);
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		close(fd);
 		return -1;
@@ -71,7 +71,7 @@ static bool is_success(const char *reply, size_t len)
 static bool request(const char *text)
 {
 	static char reply[REPLY_MAX];
-	int fd = connect_uapi();
+	int fd = connect_uapi(ifname);
 	struct pollfd readable = {.fd = fd, .events = POLLIN};
 	ssize_t n = fd < 0 ? -1 : send(fd, text, strlen(text), MSG_NOSIGNAL);
 	size_t len = 0;
@@ -101,7 +101,7 @@ static bool use(void)
 	return true;
 }
 
-static bool await_exit(pid_t pid, int *ret_status)
+bool tunnel_await_exit(pid_t pid, int *ret_status)
 {
 	const uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + PATIENCE_MS * MSEC_NS;
 
@@ -115,8 +115,7 @@ static bool await_exit(pid_t pid, int *ret_status)
 	return false;
 }
 
-/* Processes, whose parent we have become, interface and socket. */
-static bool is_all_gone(void)
+bool tunnel_is_all_gone(const char *name)
 {
 	const uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + PATIENCE_MS * MSEC_NS;
 	int fd;
@@ -126,10 +125,10 @@ static bool is_all_gone(void)
 			return false;
 		poll(NULL, 0, 1);
 	}
-	fd = connect_uapi();
+	fd = connect_uapi(name);
 	if (fd >= 0)
 		close(fd);
-	return fd < 0 && errno == ENOENT && if_nametoindex(ifname) == 0;
+	return fd < 0 && errno == ENOENT && if_nametoindex(name) == 0;
 }
 
 /* Whether it names the liar, as it should, except at start, or when that has left in good order. */
@@ -188,13 +187,13 @@ const char *tunnel_run(enum tunnel_role liar, uint64_t seed, const char **ret_lo
 	*ret_lied = strstr(log_read(log_fd), DOUBLES_LIE) != NULL;
 	if (!*ret_lied && was_used)
 		kill(pid, SIGTERM);
-	ended = await_exit(pid, &status);
+	ended = tunnel_await_exit(pid, &status);
 	*ret_log = log_read(log_fd);
 	*ret_lied = strstr(*ret_log, DOUBLES_LIE) != NULL;
 	close(log_fd);
 	failure = !ended ? "the monitor does not end"
 			 : judge(liar, *ret_log, status, *ret_lied, was_used);
-	if (!is_all_gone() && !failure)
+	if (!tunnel_is_all_gone(ifname) && !failure)
 		failure = "something is left of the tunnel";
 	return failure;
 }

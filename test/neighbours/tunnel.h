@@ -12,4 +12,11 @@
  * and *ret_lied whether the double lied. */
 const char *tunnel_run(enum tunnel_role liar, uint64_t seed, const char **ret_log, bool *ret_lied);
 
+/* Wait for a process, and kill it if it does not end in time; returns whether it did. */
+bool tunnel_await_exit(pid_t pid, int *ret_status);
+
+/* Whether nothing is left of a tunnel: processes, whose parent we are or became, the interface, its
+ * socket. Waits for it. */
+bool tunnel_is_all_gone(const char *name);
+
 #endif
