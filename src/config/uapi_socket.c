@@ -14,7 +14,7 @@
 
 enum {
 	REPLY_MAX = 1 << 30, /* bytes; a peer takes about 400 */
-	BLOCK_MAX = 4096,    /* of an event, or the reply to a refusal */
+	BLOCK_MAX = 4096,    /* of an event, or a reply that is an error alone */
 };
 
 bool uapi_socket_name_is_valid(const char *ifname)
@@ -84,28 +84,28 @@ static ssize_t receive_some(int fd, struct text *text, int flags)
 	return text->failed ? -ENOMEM : len;
 }
 
-static int receive_reply(int fd, struct text *reply)
+static int receive_reply(int fd, struct text *reply, size_t max)
 {
 	while (!is_complete(reply)) {
 		ssize_t len = receive_some(fd, reply, 0);
 
 		if (len <= 0)
 			return len < 0 ? (int)len : -EPROTO; /* it hung up in the middle */
-		if (reply->len > REPLY_MAX)
+		if (reply->len > max)
 			return -EMSGSIZE;
 	}
 	return 0;
 }
 
-/* Send a request, release it, and receive the reply to it. */
-static int exchange(int fd, struct text *request, struct text *reply)
+/* Send a request, release it, and receive the reply to it, of about max bytes at most. */
+static int exchange(int fd, struct text *request, struct text *reply, size_t max)
 {
 	int r = -ENOMEM, sent;
 
 	if (!request->failed) {
 		sent = send_all(fd, request->data, request->len);
 		/* A daemon that refuses a line may stop reading: what it says counts more. */
-		r = receive_reply(fd, reply);
+		r = receive_reply(fd, reply, max);
 		if (r != 0 && sent != 0)
 			r = sent;
 	}
@@ -117,7 +117,7 @@ static int exchange(int fd, struct text *request, struct text *reply)
 static int get(int fd, struct text *request, struct config *ret_config)
 {
 	struct text reply = {0};
-	int r = exchange(fd, request, &reply);
+	int r = exchange(fd, request, &reply, REPLY_MAX);
 
 	*ret_config = (struct config){0};
 	if (r == 0)
@@ -153,7 +153,7 @@ int uapi_socket_get_peer(int fd, const uint8_t public_key[KEY_LEN], struct confi
 static int demand(int fd, struct text *request)
 {
 	struct text reply = {0};
-	int r = exchange(fd, request, &reply);
+	int r = exchange(fd, request, &reply, BLOCK_MAX);
 
 	if (r == 0)
 		r = uapi_parse_errno(reply.data, reply.len);

@@ -233,6 +233,19 @@ static void names(void **state)
 	assert_int_equal(uapi_socket_connect("a12345678901234"), -ENOENT);
 }
 
+/* Who is to say no more than an error cannot have all our memory. */
+static void a_short_reply_is_short(void **state)
+{
+	const struct config config = {0};
+	char text[8192];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(send(daemon_fd, text, sizeof(text), MSG_NOSIGNAL), sizeof(text));
+	assert_int_equal(shutdown(daemon_fd, SHUT_WR), 0);
+	assert_int_equal(uapi_socket_set(client, &config), -EMSGSIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +259,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_tunnel_may_have_a_watcher_or_know_of_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_slow_tunnel_is_not_waited_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_short_reply_is_short, setup, teardown),
 		cmocka_unit_test(names),
 	};
 
