@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/encoding.h"
 #include "base/log.h"
+#include "config/uapi_socket.h"
 #include "crypto/dh.h"
 #include "net/link_address.h"
 #include "net/udp.h"
@@ -120,40 +120,16 @@ static const char *find_program(char path[4096])
 	return access(path, X_OK) == 0 ? path : "/usr/bin/adit";
 }
 
-/* Take in the reply to a set request, "errno=N" and an empty line. */
-static int read_reply(int fd)
-{
-	static const char key[] = "errno=";
-	struct pollfd answer = {.fd = fd, .events = POLLIN};
-	char reply[64] = "";
-	size_t len = 0;
-
-	while (!strstr(reply, "\n\n")) {
-		ssize_t n = -1;
-
-		if (len < sizeof(reply) - 1 && poll(&answer, 1, ANSWER_TIMEOUT_S * 1000) > 0)
-			n = read(fd, reply + len, sizeof(reply) - 1 - len);
-		if (n <= 0)
-			return -EIO;
-		len += (size_t)n;
-		reply[len] = '\0';
-	}
-	if (strncmp(reply, key, strlen(key)) != 0)
-		return -EPROTO;
-	return -abs((int)strtol(reply + strlen(key), NULL, 10));
-}
-
 static void configure_tunnel(int uapi_fd)
 {
-	char request[256], key[KEY_HEX_LEN + 1];
-	int len, r;
+	struct config config = {.flags = CONFIG_HAS_PRIVATE_KEY | CONFIG_HAS_LISTEN_PORT,
+		.listen_port = hub.options.port};
+	int r;
 
-	key_to_hex(key, hub.state.tunnel_key);
-	len = snprintf(request, sizeof(request), "set=1\nprivate_key=%s\nlisten_port=%u\n\n", key,
-		hub.options.port);
-	r = write(uapi_fd, request, (size_t)len) == len ? read_reply(uapi_fd) : -EIO;
-	wipe(request, sizeof(request));
-	wipe(key, sizeof(key));
+	memcpy(config.private_key, hub.state.tunnel_key, KEY_LEN);
+	must(ipc_limit_waiting(uapi_fd, ANSWER_TIMEOUT_S), "socket timeouts");
+	r = uapi_socket_set(uapi_fd, &config);
+	config_deinit(&config);
 	if (r == -EADDRINUSE) {
 		log_error("UDP port %u is in use", hub.options.port);
 		end(1);
@@ -210,7 +186,6 @@ static void await_role(int fd)
 	must(ipc_receive(fd, &ack, sizeof(ack)), "a process did not start");
 	if (ack.type != ACK_READY)
 		fail("a process did not start", -EPROTO);
-	must(ipc_limit_waiting(fd, 0), "socket timeouts"); /* it may become another's */
 }
 
 /* Returns the descriptor by which the door talks to it. */
@@ -269,6 +244,7 @@ static void start_door(int vault_fd)
 	udp_close(&sockets);
 	must(ipc_send(pair[0], &setup, sizeof(setup)), "door");
 	await_role(pair[0]);
+	must(ipc_limit_waiting(pair[0], 0), "socket timeouts"); /* it becomes the server's */
 	hub.door_fd = pair[0];
 }
 
@@ -431,12 +407,26 @@ static int restart_timeout_ms(void)
 	return hub.restart_ns <= now_ns ? 0 : (int)((hub.restart_ns - now_ns) / MSEC_NS) + 1;
 }
 
+/* It is asked nothing any more. That it is gone is told by a signal. */
+static void refuse_unasked(void)
+{
+	struct vault_reply unasked;
+	int r = ipc_try_receive(hub.vault_fd, &unasked, sizeof(unasked), NULL);
+
+	wipe(&unasked, sizeof(unasked));
+	if (r != -EPIPE)
+		fail("the vault says what nobody asked", -EPROTO);
+	close(hub.vault_fd);
+	hub.vault_fd = -1;
+}
+
 static noreturn void watch(void)
 {
 	for (;;) {
 		struct pollfd fds[] = {{.fd = hub.signal_fd, .events = POLLIN},
 			{.fd = hub.server_fd, .events = POLLIN},
-			{.fd = hub.guard ? filter_fd(hub.guard) : -1, .events = POLLIN}};
+			{.fd = hub.guard ? filter_fd(hub.guard) : -1, .events = POLLIN},
+			{.fd = hub.vault_fd, .events = POLLIN}};
 		int n;
 
 		memory_rest();
@@ -447,6 +437,8 @@ static noreturn void watch(void)
 			serve_server();
 		if (n > 0 && fds[2].revents)
 			guard_mend(hub.guard);
+		if (n > 0 && fds[3].revents)
+			refuse_unasked();
 		if (n > 0 && fds[0].revents)
 			handle_signals();
 		if (restart_timeout_ms() == 0)
