@@ -15,8 +15,7 @@
 
 #include "hub.h"
 #include "starter.h"
-#include "tunnel/ipc.h"
-#include "tunnel/status_map.h"
+#include "subject.h"
 
 enum { PATIENCE = 60, BIGGEST = 65536 };
 
@@ -30,17 +29,20 @@ struct plan {
 };
 
 static struct {
-	enum tunnel_role role;
+	unsigned role;
 	struct dice dice;
 	int after; /* so many answers it lies; -1: never */
 	struct plan plan;
 	struct status_page *page;
 } self;
 
-static const char letters[ROLE_NUM] = {
-	[ROLE_MONITOR] = 'm', [ROLE_VAULT] = 'v', [ROLE_ENGINE] = 'e', [ROLE_DATAPATH] = 'd'};
+static const char letters[] = {[ROLE_MONITOR] = 'm',
+	[ROLE_VAULT] = 'v',
+	[ROLE_ENGINE] = 'e',
+	[ROLE_DATAPATH] = 'd',
+	[SURVIVOR_DOOR] = 'o'};
 
-void doubles_name(char ret_ifname[IFNAMSIZ], enum tunnel_role role, uint64_t seed)
+void doubles_name(char ret_ifname[IFNAMSIZ], unsigned role, uint64_t seed)
 {
 	snprintf(ret_ifname, IFNAMSIZ, "f%c%x-%x", letters[role], (unsigned)(seed & 0xffffff),
 		(unsigned)getpid() & 0xffffff);
@@ -67,7 +69,7 @@ static const struct prefix wrong_wanted[] = {{.family = AF_INET, .cidr = 31},
 	{.family = AF_INET6, .cidr = 129}, {.family = AF_INET6, .cidr = 32}, {.family = 0}};
 enum { WRONG_REPORTS = 7 };
 
-static uint32_t num_ways(enum tunnel_role role, enum subject_of_lie about)
+static uint32_t num_ways(unsigned role, enum subject_of_lie about)
 {
 	const bool is_datapath = role == ROLE_DATAPATH;
 
@@ -75,6 +77,8 @@ static uint32_t num_ways(enum tunnel_role role, enum subject_of_lie about)
 	case ABOUT_READY:
 		return SPOILED + ARRAY_SIZE(wrong_acks);
 	case ABOUT_ANSWER:
+		if (role == SURVIVOR_DOOR) /* it answers nobody */
+			return 0;
 		return SPOILED +
 		       (role == ROLE_VAULT ? ARRAY_SIZE(wrong_errors) : ARRAY_SIZE(wrong_acks));
 	case ABOUT_REPORT:
@@ -86,7 +90,7 @@ static uint32_t num_ways(enum tunnel_role role, enum subject_of_lie about)
 	}
 }
 
-static bool find_plan(enum tunnel_role role, uint64_t number, struct plan *ret_plan)
+static bool find_plan(unsigned role, uint64_t number, struct plan *ret_plan)
 {
 	*ret_plan = (struct plan){.about = ABOUT_READY};
 	while (ret_plan->about < NUM_SUBJECTS && number >= num_ways(role, ret_plan->about)) {
@@ -97,7 +101,7 @@ static bool find_plan(enum tunnel_role role, uint64_t number, struct plan *ret_p
 	return ret_plan->about < NUM_SUBJECTS;
 }
 
-bool doubles_has(enum tunnel_role role, uint64_t number)
+bool doubles_has(unsigned role, uint64_t number)
 {
 	struct plan plan;
 
@@ -353,10 +357,10 @@ static noreturn void be_double(void)
 
 /* --- who is one ------------------------------------------------------ */
 
-static noreturn void run(enum tunnel_role role, const char *ifname)
+static noreturn void run(unsigned role, const char *ifname)
 {
 	if (ifname[0] != 'f' || ifname[1] != letters[role])
-		tunnel_roles[role].main(ifname);
+		(role == SURVIVOR_DOOR ? hub_role(role) : &tunnel_roles[role])->main(ifname);
 	self.role = role;
 	self.dice.state = strtoul(ifname + 2, NULL, 16);
 	self.plan.is_drawn = !(self.dice.state & DOUBLES_RULE) ||
@@ -380,6 +384,11 @@ static noreturn void run_datapath(const char *ifname)
 	run(ROLE_DATAPATH, ifname);
 }
 
+static noreturn void run_door(const char *ifname)
+{
+	run(SURVIVOR_DOOR, ifname);
+}
+
 static noreturn void run_monitor(const char *ifname)
 {
 	if (ifname[0] != 'f' || ifname[1] != letters[ROLE_MONITOR])
@@ -391,7 +400,7 @@ void doubles_main(int argc, char *argv[])
 {
 	const struct role roles[] = {{.name = "vault", .main = run_vault},
 		{.name = "engine", .main = run_engine}, {.name = "datapath", .main = run_datapath},
-		{.name = "monitor", .main = run_monitor}};
+		{.name = "monitor", .main = run_monitor}, {.name = "door", .main = run_door}};
 
 	role_main(roles, ARRAY_SIZE(roles), argc, argv);
 	hub_roles_main(argc, argv);

@@ -16,12 +16,13 @@
 /* A seed with this bit does not draw a lie: the rest of it is the number of the only one. */
 #define DOUBLES_RULE UINT64_C(0x800000)
 
-/* Whether there is a lie of this number, from 0 on. */
-bool doubles_has(enum tunnel_role role, uint64_t number);
+/* Whether there is a lie of this number, from 0 on. Roles are those of a tunnel, and
+ * SURVIVOR_DOOR. */
+bool doubles_has(unsigned role, uint64_t number);
 
 /* Whoever runs as a role in a tunnel of this name, of which this role is a double, gets the seed
  * from it: up to 24 bits. Names are unique, as UAPI sockets have no namespace. */
-void doubles_name(char ret_ifname[IFNAMSIZ], enum tunnel_role role, uint64_t seed);
+void doubles_name(char ret_ifname[IFNAMSIZ], unsigned role, uint64_t seed);
 
 /* If this process was started as a role: be it, or its double; does not return then. */
 void doubles_main(int argc, char *argv[]);

@@ -19,6 +19,7 @@
 #include "doubles.h"
 #include "hub.h"
 #include "judge.h"
+#include "launcher.h"
 #include "lies.h"
 #include "net/link_address.h"
 #include "net/tun.h"
@@ -39,6 +40,11 @@ static struct {
 static struct {
 	unsigned runs, went_on, ended, failures;
 } total;
+
+static bool goes_on(void)
+{
+	return total.failures < MAX_FAILURES;
+}
 
 static void report_failure(
 	const char *pair, const char *what, uint64_t number, const char *why, const char *log)
@@ -133,28 +139,35 @@ static void run_tunnel(enum tunnel_role liar, const char *what, uint64_t number)
 		total.went_on++;
 }
 
-/* The starter, whose monitor is no good. */
-static void run_starter(uint64_t number)
+/* Whoever starts others, of whom one is no good: it has to end. */
+static void run_parent(const char *pair, uint64_t number,
+	const char *(*run)(unsigned liar, uint64_t number, const char **ret_log), unsigned liar)
 {
 	const char *log = "", *why;
 
-	if (!is_chosen("monitor-starter") || !starter_has(number))
+	if (!is_chosen(pair))
 		return;
 	total.runs++;
 	total.ended++;
-	why = starter_run(number, &log);
+	why = run(liar, number, &log);
 	if (options.is_verbose)
 		fputs(log, stdout);
 	if (why)
-		report_failure("monitor-starter", "rule", number, why, log);
+		report_failure(pair, "rule", number, why, log);
+}
+
+static void run_parents(uint64_t number)
+{
+	if (starter_has(number))
+		run_parent("monitor-starter", number, starter_run, ROLE_MONITOR);
+	for (size_t i = 0; i < num_launcher_liars && goes_on(); i++) {
+		if (launcher_has(launcher_liars[i].role, number))
+			run_parent(launcher_liars[i].pair, number, launcher_run,
+				launcher_liars[i].role);
+	}
 }
 
 /* --- all of it ------------------------------------------------------- */
-
-static bool goes_on(void)
-{
-	return total.failures < MAX_FAILURES;
-}
 
 static void for_all_pairs(void (*run)(const struct pair *pair, uint64_t number), uint64_t number)
 {
@@ -174,7 +187,7 @@ static void run_rules(void)
 		const unsigned before = total.runs;
 
 		for_all_pairs(break_rule, rule);
-		run_starter(rule);
+		run_parents(rule);
 		for (unsigned liar = ROLE_VAULT; liar < ROLE_NUM && goes_on(); liar++) {
 			if (doubles_has((enum tunnel_role)liar, rule))
 				run_tunnel((enum tunnel_role)liar, "rule", rule);
@@ -275,7 +288,6 @@ int main(int argc, char *argv[])
 	for (uint64_t seed = options.first_seed;
 		seed < options.first_seed + options.num_seeds && goes_on(); seed++)
 		run_seed(seed);
-	hub_end();
 	printf("neighbours: %u conversations, %u survivors went on, %u ended, %u failures, %.1f "
 	       "s\n",
 		total.runs, total.went_on, total.ended, total.failures,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "launcher.h"
 #include "lies.h"
 #include "overlay/hub/roles.h"
 #include "pairs.h"
@@ -176,5 +177,6 @@ bool hub_answers(struct session *s)
 
 void hub_roles_main(int argc, char *argv[])
 {
+	launcher_tunnel_main(argc, argv);
 	role_main(hub_roles, HUB_ROLE_NUM, argc, argv);
 }

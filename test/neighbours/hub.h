@@ -30,9 +30,8 @@ void hub_knock(struct session *session);
 /* Whether it does what it is for. */
 bool hub_answers(struct session *session);
 
-/* A place for the server's database, which becomes the working directory; and away with it. */
+/* Make the working directory one for the server's database. */
 MUST_CHECK bool hub_begin(void);
-void hub_end(void);
 
 /* If this process was started as one of them: be it; does not return then. */
 void hub_roles_main(int argc, char *argv[]);

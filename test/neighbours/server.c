@@ -5,7 +5,8 @@
 #include "server.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -18,23 +19,18 @@
 
 /* --- what it has ----------------------------------------------------- */
 
-static char directory[] = "/tmp/neighbours-XXXXXX";
+#define DIRECTORY "/tmp/server"
 
+/* A /tmp of our own, which is gone with us. */
 bool hub_begin(void)
 {
 	uid_t uid;
 	gid_t gid;
 
 	sandbox_user(&uid, &gid);
-	return mkdtemp(directory) && chown(directory, uid, gid) == 0 && chdir(directory) == 0;
-}
-
-void hub_end(void)
-{
-	(void)unlink("hub.db-shm");
-	(void)unlink("hub.db-wal");
-	(void)unlink("hub.db");
-	(void)rmdir(directory);
+	return unshare(CLONE_NEWNS) == 0 && mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("tmpfs", "/tmp", "tmpfs", 0, "mode=755") == 0 && mkdir(DIRECTORY, 0700) == 0 &&
+	       chown(DIRECTORY, uid, gid) == 0 && chdir(DIRECTORY) == 0;
 }
 
 /* At any address, where it is not about addresses. */

@@ -108,14 +108,14 @@ static const char *judge(const struct fate *fate, int status, const char *log)
 									: NULL;
 }
 
-const char *starter_run(uint64_t number, const char **ret_log)
+const char *starter_run(unsigned liar, uint64_t number, const char **ret_log)
 {
 	char ifname[IFNAMSIZ];
 	const char *failure = "the starter does not end";
 	int saved, status, log_fd;
 	pid_t pid;
 
-	doubles_name(ifname, ROLE_MONITOR, number);
+	doubles_name(ifname, liar, number);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	log_fd = log_begin(&saved);
 	pid = fork();

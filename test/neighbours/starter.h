@@ -12,9 +12,9 @@
 /* Whether a monitor can end in a way of this number, from 0 on. */
 bool starter_has(uint64_t number);
 
-/* Run a starter with one that does. Returns NULL when all is well, or what is wrong; *ret_log is
- * what they said. */
-const char *starter_run(uint64_t number, const char **ret_log);
+/* Run a starter with one that does (liar: the monitor). Returns NULL when all is well, or what is
+ * wrong; *ret_log is what they said. */
+const char *starter_run(unsigned liar, uint64_t number, const char **ret_log);
 
 /* Be that monitor, of a tunnel of this name. */
 noreturn void starter_monitor(uint64_t number, const char *ifname);
