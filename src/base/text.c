@@ -71,3 +71,45 @@ void text_deinit(struct text *text)
 	free(text->data);
 	*text = (struct text){0};
 }
+
+/* One character of UTF-8. Returns its length, 0 if it is none. Those that are longer than need be
+ * are what they stand for: a control character does not hide in one. */
+static size_t decode(const uint8_t *data, size_t len, uint32_t *ret_code)
+{
+	size_t num = *data < 0x80	    ? 1
+		     : (*data >> 5) == 0x6  ? 2
+		     : (*data >> 4) == 0xe  ? 3
+		     : (*data >> 3) == 0x1e ? 4
+					    : 0;
+
+	if (num > len)
+		return 0;
+	*ret_code = num == 1 ? *data : *data & (0x7fU >> num);
+	for (size_t i = 1; i < num; i++) {
+		if ((data[i] & 0xc0) != 0x80)
+			return 0;
+		*ret_code = *ret_code << 6 | (data[i] & 0x3fU);
+	}
+	return num;
+}
+
+/* A newline may be that of a file of another system. */
+static bool is_shown(uint32_t code, char next)
+{
+	if (code == '\r')
+		return next == '\n';
+	return code == '\n' || code == '\t' || (code >= ' ' && (code < 0x7f || code >= 0xa0));
+}
+
+bool text_is_plain(const char *data, size_t len)
+{
+	const uint8_t *bytes = (const void *)data;
+	uint32_t code = 0;
+
+	for (size_t i = 0, num; i < len; i += num) {
+		num = decode(bytes + i, len - i, &code);
+		if (num == 0 || !is_shown(code, i + 1 < len ? data[i + 1] : 0))
+			return false;
+	}
+	return true;
+}

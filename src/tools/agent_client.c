@@ -55,7 +55,7 @@ static int receive_all(int fd, struct text *reply)
 	return reply->failed ? -ENOMEM : 0;
 }
 
-/* Take the code off the reply's first line. */
+/* Take the code off the reply's first line. The rest is for a terminal to show. */
 static int take_code(struct text *reply)
 {
 	const char *end = reply->data ? memchr(reply->data, '\n', reply->len) : NULL;
@@ -67,7 +67,7 @@ static int take_code(struct text *reply)
 	len = (size_t)(end - reply->data) + 1;
 	memmove(reply->data, end + 1, reply->len - len + 1);
 	reply->len -= len;
-	return (int)code;
+	return text_is_plain(reply->data, reply->len) ? (int)code : -EPROTO;
 }
 
 static int ask(struct text *reply, const struct text *request)

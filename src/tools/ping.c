@@ -8,18 +8,22 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "tools/agent_client.h"
 #include "tools/tools.h"
 
 enum { WORDS_MAX = 32 };
 
-/* The first address of this family in the agent's lines; NULL: it has none. */
+/* The first address of this family in the agent's lines, if those are addresses; NULL: it has none.
+ */
 static char *find_address(char *lines, bool ipv6)
 {
+	struct prefix address;
 	char *line;
 
 	while ((line = strsep(&lines, "\n"))) {
-		if (*line != '\0' && (strchr(line, ':') != NULL) == ipv6)
+		if (strchr(line, '/') == NULL && prefix_from_text(&address, line) == 0 &&
+			(address.family == AF_INET6) == ipv6)
 			return line;
 	}
 	return NULL;

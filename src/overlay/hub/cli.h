@@ -108,6 +108,8 @@ const char *cli_date_field(const json_t *object, const char *key);
 const char *cli_period(int64_t seconds);  /* "7d", as cli_duration() reads it */
 const char *cli_list(const json_t *list); /* of texts: "a, b"; "-" if empty */
 
+/* What the hub says may be anything: texts that would do something to a terminal are not shown. */
+const char *cli_plain(const char *text);
 const char *cli_text(const json_t *object, const char *key); /* "" when there is none */
 long long cli_integer(const json_t *object, const char *key);
 bool cli_flag(const json_t *object, const char *key);

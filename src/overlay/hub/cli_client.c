@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "overlay/hub/cli.h"
 
-enum { TIMEOUT_S = 20 };
+enum { TIMEOUT_S = 20, ANSWER_MAX = 256 << 20 };
 
 char *cli_path(const char *format, ...)
 {
@@ -39,6 +39,8 @@ static size_t take_body(char *data, size_t size, size_t num, void *ctx)
 {
 	struct text *body = ctx;
 
+	if (body->len + size * num > ANSWER_MAX)
+		return 0;
 	text_append(body, data, size * num);
 	return body->failed ? 0 : size * num;
 }

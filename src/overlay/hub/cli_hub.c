@@ -28,16 +28,17 @@ static char *audit_path(const struct cli *cli, const char *from, const char *lim
 
 static void add_event_row(struct cli_table *table, const json_t *event)
 {
+	const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII; /* it is cut */
 	char id[24], *before, *after, change[512];
 
-	before = json_dumps(json_object_get(event, "before"), JSON_COMPACT | JSON_ENCODE_ANY);
-	after = json_dumps(json_object_get(event, "after"), JSON_COMPACT | JSON_ENCODE_ANY);
+	before = json_dumps(json_object_get(event, "before"), flags);
+	after = json_dumps(json_object_get(event, "after"), flags);
 	snprintf(id, sizeof(id), "%lld", cli_integer(event, "id"));
 	snprintf(change, sizeof(change), "%.240s%s%.240s", before != NULL ? before : "",
 		before != NULL && after != NULL ? " -> " : "", after != NULL ? after : "");
 	cli_table_row(table, id, cli_date_field(event, "time"), cli_text(event, "actor"),
 		cli_text(event, "action"), cli_text(event, "network"), cli_text(event, "subject"),
-		change, NULL);
+		cli_plain(change), NULL);
 	free(before);
 	free(after);
 }

@@ -9,6 +9,14 @@
 #include "overlay/hub/cli.h"
 #include "overlay/policy/policy.h"
 
+static void print_policy(const char *text, const char *by_default)
+{
+	fputs(text, stdout);
+	if (*text != '\0' && text[strlen(text) - 1] != '\n')
+		putchar('\n');
+	fprintf(stderr, "# by default: %s\n", by_default);
+}
+
 int cli_policy_show(struct cli *cli)
 {
 	json_t *answer;
@@ -20,13 +28,14 @@ int cli_policy_show(struct cli *cli)
 		return r;
 	if (cli->options[OPTION_JSON] != NULL)
 		return cli_print_json(answer);
-	text = cli_text(answer, "text");
-	fputs(text, stdout);
-	if (*text != '\0' && text[strlen(text) - 1] != '\n')
-		putchar('\n');
-	fprintf(stderr, "# by default: %s\n", cli_text(answer, "default"));
+	text = json_string_value(json_object_get(answer, "text"));
+	text = text != NULL ? text : "";
+	if (text_is_plain(text, strlen(text)))
+		print_policy(text, cli_text(answer, "default"));
+	else
+		r = cli_complain("the policy has characters that are not to be shown; --json does");
 	json_decref(answer);
-	return CLI_OK;
+	return r;
 }
 
 /* Read a file, "-" for stdin. Returns false after a complaint. */

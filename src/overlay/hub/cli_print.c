@@ -33,11 +33,20 @@ int cli_print_json(json_t *answer)
 
 /* --- fields ---------------------------------------------------------- */
 
+const char *cli_plain(const char *text)
+{
+	return text_is_plain(text, strlen(text)) ? text : "(unprintable)";
+}
+
+/* "": it is no text. */
+static const char *text_of(const json_t *value)
+{
+	return json_is_string(value) ? cli_plain(json_string_value(value)) : "";
+}
+
 const char *cli_text(const json_t *object, const char *key)
 {
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text != NULL ? text : "";
+	return text_of(json_object_get(object, key));
 }
 
 long long cli_integer(const json_t *object, const char *key)
@@ -96,7 +105,7 @@ const char *cli_list(const json_t *list)
 		return "-";
 	for (size_t i = 0; i < json_array_size(list) && len < BUFFER_LEN; i++)
 		len += (size_t)snprintf(text + len, BUFFER_LEN - len, "%s%s", i > 0 ? ", " : "",
-			json_string_value(json_array_get(list, i)));
+			text_of(json_array_get(list, i)));
 	return text;
 }
 

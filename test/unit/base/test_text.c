@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What may be shown on a terminal.
+ */
+#include "base/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static void what_is_plain(void **state)
+{
+	static const char *const texts[] = {"", "a", "~ \n\t", "a\r\nb", "\303\244", "\302\240",
+		"\342\226\210", "\360\237\230\200"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		assert_true(text_is_plain(texts[i], strlen(texts[i])));
+}
+
+static void what_is_not(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+	} texts[] = {{"\33[2J", 4}, {"a\r", 2}, {"a\r\r\n", 4}, {"\0", 1}, {"\7", 1}, {"\177", 1},
+		/* two bytes, which 8-bit terminals and others take for ESC [ */
+		{"\302\233", 2}, {"\302\200", 2}, {"\302\237", 2},
+		/* longer than need be: ESC */
+		{"\300\233", 2}, {"\340\200\233", 3}, {"\360\200\200\233", 4},
+		/* no UTF-8 */
+		{"\233", 1}, {"\200", 1}, {"\377", 1}, {"\370\210\200\200\200", 5}, {"\303x", 2},
+		{"\342\226\210", 2}, {"\303", 1}, {"\360\237\230", 3}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		assert_false(text_is_plain(texts[i].text, texts[i].len));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_plain),
+		cmocka_unit_test(what_is_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
