@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "client.h"
 #include "crypto/aead.h"
 #include "doubles.h"
 #include "hub.h"
@@ -165,6 +167,10 @@ static void run_parents(uint64_t number)
 			run_parent(launcher_liars[i].pair, number, launcher_run,
 				launcher_liars[i].role);
 	}
+	for (unsigned i = 0; i < NUM_CLIENTS && goes_on(); i++) {
+		if (client_has(i, number))
+			run_parent(client_pairs[i], number, client_run, i);
+	}
 }
 
 /* --- all of it ------------------------------------------------------- */
@@ -247,6 +253,13 @@ static void allow_ping_sockets(void)
 	close(fd);
 }
 
+/* A /tmp of our own is gone with us. */
+static bool make_files(void)
+{
+	return unshare(CLONE_NEWNS) == 0 && mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("tmpfs", "/tmp", "tmpfs", 0, "mode=755") == 0 && hub_begin();
+}
+
 static bool make_network(void)
 {
 	struct udp_pair sockets;
@@ -257,8 +270,6 @@ static bool make_network(void)
 		link_set_up(if_nametoindex("lo")) < 0 || udp_open(&sockets, &port, 0) < 0)
 		return false;
 	allow_ping_sockets();
-	if (!hub_begin())
-		return false;
 	devices = (struct devices){tun_create("fuzz0", &features), sockets.fd4, sockets.fd6};
 	return devices.tun >= 0 && devices.udp4 >= 0 && devices.udp6 >= 0;
 }
@@ -280,8 +291,9 @@ int main(int argc, char *argv[])
 	setenv("LOG_LEVEL", "error", 1);
 	setenv("ASAN_OPTIONS", "exitcode=99:detect_leaks=0", 1);
 	signal(SIGPIPE, SIG_IGN);
-	if (!make_network()) {
-		perror("a network namespace with a TUN device");
+	client_find_programs();
+	if (!make_network() || !make_files()) {
+		perror("namespaces with a TUN device and a /tmp");
 		return 1;
 	}
 	run_rules();

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * `adit status` and its like, and `adit-hub`: whatever comes, what they show does nothing to a
+ * terminal.
+ */
+#include "client.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "hub.h"
+#include "subject.h"
+#include "tunnel.h"
+
+/* In a /tmp of our own (fuzz.c). */
+#define SOCKET_PATH "/tmp/client"
+#define PING_PATH "/tmp/path"
+enum { WORDS = 3, REQUEST_MAX = 4096, WAIT_MS = 10000 };
+
+const char *const client_pairs[NUM_CLIENTS] = {"agent-command", "server-command"};
+
+struct lie {
+	const char *words[WORDS];
+	const char *reply;
+	enum { FAILS, MAY_SHOW } wanted;
+};
+
+/* Each names a code in its first line. */
+static const struct lie of_agents[] = {
+	{{"status"}, "", FAILS},
+	{{"status"}, "0", FAILS},
+	{{"status"}, "\n", FAILS},
+	{{"status"}, "x\n", FAILS},
+	{{"status"}, "-1\n", FAILS},
+	{{"status"}, "126\n", FAILS},
+	{{"status"}, "4294967296\n", FAILS},
+	{{"status"}, "1\nno\n", FAILS},
+	{{"status"}, "0\n\33[2J\n", FAILS},
+	{{"status"}, "0\nlab\33]0;x\7\n", FAILS},
+	{{"status"}, "0\n\302\2332J\n", FAILS},
+	{{"status"}, "0\nok\rbad\n", FAILS},
+	{{"status"}, "1\n\33c\n", FAILS},
+	{{"leave", "lab"}, "0\n\377\376\n", FAILS},
+	{{"status", "--json"}, "0\n{\"a\": \"\177\"}\n", FAILS},
+	{{"wait", "joined"}, "126\n", FAILS},
+	{{"ping", "robot"}, "0\n-f\n", FAILS},
+	{{"ping", "robot"}, "0\n;id\n", FAILS},
+	{{"ping", "robot"}, "0\nrobot.example\n", FAILS},
+	{{"ping", "robot"}, "0\n10.0.0.1/32\n", FAILS},
+	{{"ping", "robot"}, "0\n10.0.0.1 -f\n", FAILS},
+	{{"ping", "robot"}, "0\n", FAILS},
+	{{"ping", "robot"}, "0\nfd00::1\n10.0.0.1\n", MAY_SHOW},
+	{{"ping", "robot"}, "1\n\33[2J", FAILS},
+	{{"status"}, "0\nlab: joined\n", MAY_SHOW},
+};
+
+#define HTTP "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n"
+
+static const struct lie of_hubs[] = {
+	{{"status"}, "", FAILS},
+	{{"status"}, "\1\2\3\r\n\r\n", FAILS},
+	{{"status"}, "HTTP/1.1 999 \33[2J\r\n\r\n", FAILS},
+	{{"status"}, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}", FAILS},
+	{{"status"}, "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n", FAILS},
+	{{"status"}, HTTP "{", FAILS},
+	{{"status"}, HTTP "\"text\"", FAILS},
+	{{"status"}, HTTP "{\"version\": \"\377\"}", FAILS},
+	{{"status"}, HTTP "{} {}", FAILS},
+	{{"status"}, "HTTP/1.1 500 x\r\n\r\n{\"error\": \"\\u001b[2J\"}", FAILS},
+	{{"status"}, HTTP "{\"version\": \"\\u001b[2J\", \"host\": \"\\u009b2J\"}", MAY_SHOW},
+	{{"status"}, HTTP "{\"networks\": \"a\", \"version\": 1, \"host\": []}", MAY_SHOW},
+	{{"node", "list"}, HTTP "{\"nodes\": {}}", MAY_SHOW},
+	{{"node", "list"}, HTTP "{\"nodes\": [1, null, {\"name\": \"\\u001bc\"}]}", MAY_SHOW},
+	{{"node", "list"}, HTTP "{\"nodes\": [{\"tags\": [1, \"\\u001bc\", {}]}]}", MAY_SHOW},
+	{{"node", "list"}, HTTP "{\"nodes\": [{\"seen\": -9223372036854775808}]}", MAY_SHOW},
+	{{"network", "list"}, HTTP "{\"networks\": [{\"node_ttl\": -1}]}", MAY_SHOW},
+	{{"admin", "list"}, HTTP "{\"admins\": [{\"name\": \"a\\r\\u001b[2J\"}]}", MAY_SHOW},
+	{{"audit", "list"}, HTTP "{\"events\": [{\"before\": \"\\u007f\\u009b\"}]}", MAY_SHOW},
+	{{"policy", "show", "lab"}, HTTP "{\"text\": \"allow\\u001b[2J\"}", FAILS},
+	{{"policy", "show", "lab"}, HTTP "{\"text\": 7}", MAY_SHOW},
+};
+
+static char programs[NUM_CLIENTS][4200];
+
+void client_find_programs(void)
+{
+	static const char *const names[NUM_CLIENTS] = {"adit", "adit-hub"};
+	char self[4096] = "";
+
+	(void)!readlink("/proc/self/exe", self, sizeof(self) - 1);
+	dirname(dirname(dirname(self)));
+	for (size_t i = 0; i < NUM_CLIENTS; i++)
+		snprintf(programs[i], sizeof(programs[i]), "%s/%s", self, names[i]);
+}
+
+static const struct lie *find(unsigned client, uint64_t number)
+{
+	const size_t num = client == CLIENT_OF_AGENT ? ARRAY_SIZE(of_agents) : ARRAY_SIZE(of_hubs);
+
+	if (number >= num || (client == CLIENT_OF_HUB && num_hub_pairs == 0))
+		return NULL;
+	return client == CLIENT_OF_AGENT ? &of_agents[number] : &of_hubs[number];
+}
+
+bool client_has(unsigned client, uint64_t number)
+{
+	return find(client, number) != NULL;
+}
+
+/* A ping which is content with anything, so that who asks it must not be. */
+static void make_ping(void)
+{
+	(void)mkdir(PING_PATH, 0755);
+	(void)!symlink("/bin/true", PING_PATH "/ping");
+}
+
+/* --- the command ----------------------------------------------------- */
+
+static int listen_here(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = SOCKET_PATH};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)unlink(SOCKET_PATH);
+	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 1) < 0)
+		perror(SOCKET_PATH);
+	return fd;
+}
+
+static noreturn void become(unsigned client, const struct lie *lie)
+{
+	const char *argv[WORDS + 4] = {programs[client]};
+	size_t num = 1;
+
+	while (num <= WORDS && lie->words[num - 1]) {
+		argv[num] = lie->words[num - 1];
+		num++;
+	}
+	if (client == CLIENT_OF_HUB) {
+		argv[num++] = "--socket";
+		argv[num] = SOCKET_PATH;
+	}
+	setenv("ADIT_AGENT_SOCKET", SOCKET_PATH, 1);
+	setenv("PATH", PING_PATH, 1);
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	execv(argv[0], (char **)(uintptr_t)argv);
+	perror(argv[0]);
+	_exit(127);
+}
+
+/* Hear a question, and lie. Returns whether there was one. */
+static bool serve(int listen_fd, const struct lie *lie)
+{
+	struct pollfd asked = {.fd = listen_fd, .events = POLLIN};
+	char request[REQUEST_MAX];
+	bool is_asked = false;
+	int fd;
+
+	if (poll(&asked, 1, WAIT_MS) <= 0)
+		return false;
+	fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	is_asked = fd >= 0 && read(fd, request, sizeof(request)) > 0;
+	if (fd >= 0) {
+		(void)!send(fd, lie->reply, strlen(lie->reply), MSG_NOSIGNAL);
+		close(fd);
+	}
+	return is_asked;
+}
+
+static const char *judge(const struct lie *lie, int status, const char *log)
+{
+	if (!WIFEXITED(status))
+		return "the command was killed";
+	if (!text_is_plain(log, strlen(log)))
+		return "the command shows what a terminal obeys";
+	if (strstr(log, "Sanitizer") || strstr(log, "runtime error"))
+		return "a sanitizer reports";
+	if (WEXITSTATUS(status) > 1)
+		return "its exit status is strange";
+	return (WEXITSTATUS(status) == 0) == (lie->wanted == MAY_SHOW)
+		       ? NULL
+		       : "the command takes a lie for the truth, or the truth for a lie";
+}
+
+const char *client_run(unsigned client, uint64_t number, const char **ret_log)
+{
+	const struct lie *lie = find(client, number);
+	const char *failure = "the command does not end";
+	int saved, status, listen_fd = listen_here(), log_fd;
+	bool is_asked;
+	pid_t pid;
+
+	make_ping();
+	fflush(stdout);
+	log_fd = log_begin(&saved);
+	pid = fork();
+	if (pid == 0)
+		become(client, lie);
+	log_end(saved);
+	is_asked = serve(listen_fd, lie);
+	close(listen_fd);
+	if (tunnel_await_exit(pid, &status))
+		failure = judge(lie, status, log_read(log_fd));
+	*ret_log = log_read(log_fd);
+	close(log_fd);
+	return is_asked ? failure : "the command asks nothing";
+}
