@@ -14,6 +14,7 @@
 
 enum {
 	REPLY_MAX = 1 << 30, /* bytes; a peer takes about 400 */
+	CHUNK_MAX = 65536,   /* read at once */
 	BLOCK_MAX = 4096,    /* of an event, or a reply that is an error alone */
 };
 
@@ -68,14 +69,15 @@ static bool is_complete(const struct text *reply)
 	return reply->len >= 2 && memcmp(reply->data + reply->len - 2, "\n\n", 2) == 0;
 }
 
-/* Append what can be read at once. Returns how much, or a negative errno. */
-static ssize_t receive_some(int fd, struct text *text, int flags)
+/* Append what can be read at once, max bytes of it at most. Returns how much, or a negative errno.
+ */
+static ssize_t receive_some(int fd, struct text *text, size_t max, int flags)
 {
-	char buf[65536];
+	char buf[CHUNK_MAX];
 	ssize_t len;
 
 	do {
-		len = recv(fd, buf, sizeof(buf), flags);
+		len = recv(fd, buf, max, flags);
 	} while (len < 0 && errno == EINTR);
 	if (len < 0)
 		return -errno;
@@ -87,7 +89,7 @@ static ssize_t receive_some(int fd, struct text *text, int flags)
 static int receive_reply(int fd, struct text *reply, size_t max)
 {
 	while (!is_complete(reply)) {
-		ssize_t len = receive_some(fd, reply, 0);
+		ssize_t len = receive_some(fd, reply, CHUNK_MAX, 0);
 
 		if (len <= 0)
 			return len < 0 ? (int)len : -EPROTO; /* it hung up in the middle */
@@ -180,8 +182,8 @@ int uapi_socket_hide_keys(int fd)
 /* --- watching -------------------------------------------------------- */
 
 /* The length of the first block there is, with its empty line; 0: not yet, and there is no more to
- * read at the moment. */
-static ssize_t next_block(struct uapi_watch *watch, int flags)
+ * read at the moment. What is read is max bytes at a time. */
+static ssize_t next_block(struct uapi_watch *watch, size_t max, int flags)
 {
 	for (;;) {
 		const struct text *in = &watch->in;
@@ -192,7 +194,7 @@ static ssize_t next_block(struct uapi_watch *watch, int flags)
 			return end + 2 - in->data;
 		if (in->len > BLOCK_MAX)
 			return -EPROTO;
-		r = receive_some(watch->fd, &watch->in, flags);
+		r = receive_some(watch->fd, &watch->in, max, flags);
 		if (r <= 0)
 			return r == 0 ? -EPIPE : r == -EAGAIN ? 0 : r;
 	}
@@ -214,7 +216,8 @@ int uapi_watch_begin(struct uapi_watch *watch, int fd)
 	r = send_all(fd, request, sizeof(request) - 1);
 	if (r != 0)
 		return r;
-	len = next_block(watch, 0);
+	/* no more than the reply: for an event that is read already no poll would wake up */
+	len = next_block(watch, 1, 0);
 	r = len > 0 ? uapi_parse_errno(watch->in.data, (size_t)len) : len < 0 ? (int)len : -EAGAIN;
 	if (r == 0)
 		drop_block(watch, (size_t)len);
@@ -229,7 +232,7 @@ int uapi_watch_next(struct uapi_watch *watch, struct prefix *ret_address)
 	int r;
 
 	do {
-		len = next_block(watch, MSG_DONTWAIT);
+		len = next_block(watch, CHUNK_MAX, MSG_DONTWAIT);
 		if (len <= 0)
 			return (int)len;
 		r = uapi_parse_address(watch->in.data, (size_t)len, "wanted", ret_address);

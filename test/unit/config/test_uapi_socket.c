@@ -6,6 +6,7 @@
 #include "config/uapi_socket.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <unistd.h>
@@ -170,9 +171,12 @@ static void events_are_taken_one_by_one(void **state)
 
 static void events_may_come_with_the_first_reply(void **state)
 {
+	struct pollfd readable = {.fd = client, .events = POLLIN};
+
 	(void)state;
 	daemon_says("errno=0\n\nwanted=10.8.0.7\n\n");
 	assert_int_equal(uapi_watch_begin(&watch, client), 0);
+	assert_int_equal(poll(&readable, 1, 0), 1); /* for who waits for events */
 	assert_next("10.8.0.7");
 	assert_none(0);
 }
