@@ -89,17 +89,20 @@ static const struct lie of_hubs[] = {
 	{{"policy", "show", "lab"}, HTTP "{\"text\": 7}", MAY_SHOW},
 };
 
-static char programs[NUM_CLIENTS][4200];
+static char folder[4096];
 
 void client_find_programs(void)
 {
-	static const char *const names[NUM_CLIENTS] = {"adit", "adit-hub"};
-	char self[4096] = "";
+	(void)!readlink("/proc/self/exe", folder, sizeof(folder) - 1);
+	dirname(dirname(dirname(folder)));
+}
 
-	(void)!readlink("/proc/self/exe", self, sizeof(self) - 1);
-	dirname(dirname(dirname(self)));
-	for (size_t i = 0; i < NUM_CLIENTS; i++)
-		snprintf(programs[i], sizeof(programs[i]), "%s/%s", self, names[i]);
+const char *client_program(const char *name)
+{
+	static char path[sizeof(folder) + 16];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
 }
 
 static const struct lie *find(unsigned client, uint64_t number)
@@ -138,7 +141,8 @@ static int listen_here(void)
 
 static noreturn void become(unsigned client, const struct lie *lie)
 {
-	const char *argv[WORDS + 4] = {programs[client]};
+	const char *argv[WORDS + 4] = {
+		client_program(client == CLIENT_OF_HUB ? "adit-hub" : "adit")};
 	size_t num = 1;
 
 	while (num <= WORDS && lie->words[num - 1]) {

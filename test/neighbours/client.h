@@ -14,6 +14,8 @@ extern const char *const client_pairs[NUM_CLIENTS];
 
 /* Where the programs are, before anything is mounted: beside this one's folder. */
 void client_find_programs(void);
+/* The path of one, good until the next call. */
+const char *client_program(const char *name);
 
 /* Whether there is a lie of this number, from 0 on. */
 bool client_has(unsigned client, uint64_t number);

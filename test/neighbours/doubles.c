@@ -16,6 +16,7 @@
 #include "hub.h"
 #include "starter.h"
 #include "subject.h"
+#include "uapi_double.h"
 
 enum { PATIENCE = 60, BIGGEST = 65536 };
 
@@ -402,6 +403,7 @@ void doubles_main(int argc, char *argv[])
 		{.name = "engine", .main = run_engine}, {.name = "datapath", .main = run_datapath},
 		{.name = "monitor", .main = run_monitor}, {.name = "door", .main = run_door}};
 
+	uapi_double_main(argc, argv);
 	role_main(roles, ARRAY_SIZE(roles), argc, argv);
 	hub_roles_main(argc, argv);
 }

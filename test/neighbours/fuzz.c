@@ -15,6 +15,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "base/clock.h"
 #include "client.h"
 #include "crypto/aead.h"
@@ -167,6 +168,8 @@ static void run_parents(uint64_t number)
 			run_parent(launcher_liars[i].pair, number, launcher_run,
 				launcher_liars[i].role);
 	}
+	if (agent_has(number))
+		run_parent("tunnel-agent", number, agent_run, 0);
 	for (unsigned i = 0; i < NUM_CLIENTS && goes_on(); i++) {
 		if (client_has(i, number))
 			run_parent(client_pairs[i], number, client_run, i);

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "launcher.h"
 #include "lies.h"
 #include "overlay/hub/roles.h"
 #include "pairs.h"
@@ -177,6 +176,5 @@ bool hub_answers(struct session *s)
 
 void hub_roles_main(int argc, char *argv[])
 {
-	launcher_tunnel_main(argc, argv);
 	role_main(hub_roles, HUB_ROLE_NUM, argc, argv);
 }

@@ -23,7 +23,4 @@ bool launcher_has(unsigned liar, uint64_t number);
  * what they said. */
 const char *launcher_run(unsigned liar, uint64_t number, const char **ret_log);
 
-/* If this process was started as a hub's tunnel: be it; does not return then. */
-void launcher_tunnel_main(int argc, char *argv[]);
-
 #endif
