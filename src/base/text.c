@@ -93,11 +93,8 @@ static size_t decode(const uint8_t *data, size_t len, uint32_t *ret_code)
 	return num;
 }
 
-/* A newline may be that of a file of another system. */
-static bool is_shown(uint32_t code, char next)
+static bool is_shown(uint32_t code)
 {
-	if (code == '\r')
-		return next == '\n';
 	return code == '\n' || code == '\t' || (code >= ' ' && (code < 0x7f || code >= 0xa0));
 }
 
@@ -108,7 +105,9 @@ bool text_is_plain(const char *data, size_t len)
 
 	for (size_t i = 0, num; i < len; i += num) {
 		num = decode(bytes + i, len - i, &code);
-		if (num == 0 || !is_shown(code, i + 1 < len ? data[i + 1] : 0))
+		if (code == '\r' && i + 1 < len && data[i + 1] == '\n')
+			continue; /* a line of a file of another system */
+		if (num == 0 || !is_shown(code))
 			return false;
 	}
 	return true;

@@ -78,9 +78,12 @@ static enum expectation play(struct session *s, const struct act *act)
 	{                                                                                       \
 		.type = REQUEST_SET_ENDPOINT, .peer_id = (id), .endpoint = {.family = AF_INET } \
 	}
-#define ALLOW(id)                                                                         \
-	{                                                                                 \
-		.type = REQUEST_ADD_ALLOWED_IP, .peer_id = (id), .prefix = { AF_INET, 8 } \
+#define ALLOW(id)                                                            \
+	{                                                                    \
+		.type = REQUEST_ADD_ALLOWED_IP, .peer_id = (id), .prefix = { \
+			.family = AF_INET,                                   \
+			.cidr = 8                                            \
+		}                                                            \
 	}
 #define GET(id, from)                                                       \
 	{                                                                   \
