@@ -21,6 +21,7 @@
 #include "core/keyring.h"
 #include "core/transport.h"
 #include "crypto/dh.h"
+#include "snapshot.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -136,8 +137,6 @@ static void node_new(struct node *node, uint8_t secret)
 		.keys = {keyring_mix, NULL}};
 	const uint8_t private_key[KEY_LEN] = {0, secret};
 
-	node->num_events = node->num_controls = node->num_sent = node->num_delivered = 0;
-	node->keypair = (struct control_keypair){0};
 	node->page = calloc(1, sizeof(struct status_page));
 	node->keyring = keyring_new();
 	device_ops.keys.ctx = node->keyring;
@@ -532,14 +531,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* From nothing, with the same clock and the same random numbers: what an input finds is its own
- * doing, and no other's before it. */
-static void start(void)
+static void set_up(void)
 {
 	now_ns = 1000 * SECOND_NS;
-	num_random = 0;
-	num_records = 0;
-	is_under_load = false;
 	for (unsigned i = 0; i < NUM_NODES; i++)
 		node_new(&nodes[i], (uint8_t)(0x40 + i));
 	node_add(&nodes[VICTIM], 0, HONEST);
@@ -551,8 +545,38 @@ static void start(void)
 	/* one session begun by each side, so that both kinds of handshake message were received */
 	require(gets_through(HONEST, VICTIM) && gets_through(VICTIM, EVIL));
 	require(gets_through(VICTIM, HONEST) && gets_through(EVIL, VICTIM));
-	for (unsigned i = 0; i < NUM_NODES; i++)
-		nodes[i].num_delivered = 0;
+}
+
+/* As if from nothing, with the same clock and the same random numbers: what an input finds is its
+ * own doing, and no other's before it. */
+static void start(void)
+{
+	static struct {
+		uint64_t now_ns, num_random;
+		unsigned num_records;
+		struct control_keypair keypairs[NUM_NODES];
+	} first;
+
+	if (!snapshot_restore()) {
+		snapshot_begin();
+		set_up();
+		snapshot_end();
+		first.now_ns = now_ns;
+		first.num_random = num_random;
+		first.num_records = num_records;
+		for (unsigned i = 0; i < NUM_NODES; i++)
+			first.keypairs[i] = nodes[i].keypair;
+	}
+	now_ns = first.now_ns;
+	num_random = first.num_random;
+	num_records = first.num_records;
+	is_under_load = false;
+	for (unsigned i = 0; i < NUM_NODES; i++) {
+		struct node *node = &nodes[i];
+
+		node->num_events = node->num_controls = node->num_sent = node->num_delivered = 0;
+		node->keypair = first.keypairs[i];
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
