@@ -123,16 +123,6 @@ static void send_to(int fd, const void *message, size_t len, bool with_fd)
 		_exit(0);
 }
 
-/* It has said what it had to; the monitor is to end by itself. */
-static noreturn void rest(void)
-{
-	struct pollfd fd = {.fd = ROLE_FIRST_FD};
-
-	while (poll(&fd, 1, -1) < 0 || !(fd.revents & (POLLHUP | POLLERR)))
-		;
-	_exit(0);
-}
-
 static noreturn void leave(uint32_t way)
 {
 	say("leaves");
@@ -181,6 +171,13 @@ static void spoil(void *answer, enum subject_of_lie about, uint32_t way)
 		((struct ack *)answer)->type = wrong_acks[way];
 }
 
+/* From now on: who is content with the lie would not end for want of an answer. */
+static void be_honest(void)
+{
+	self.after = -1;
+	self.plan = (struct plan){.about = NUM_SUBJECTS};
+}
+
 static void lie_with(uint8_t answer[BIGGEST], size_t len, enum subject_of_lie about, uint32_t way)
 {
 	const size_t lens[NUM_SIZES] = {1, len - 1, len + 1, 2 * len, BIGGEST};
@@ -194,7 +191,6 @@ static void lie_with(uint8_t answer[BIGGEST], size_t len, enum subject_of_lie ab
 		say("twice");
 		send_to(ROLE_FIRST_FD, answer, len, false);
 		send_to(ROLE_FIRST_FD, answer, len, false);
-		return; /* and answers on, always too early */
 	} else if (way < SPOILED) {
 		say("a size");
 		send_to(ROLE_FIRST_FD, answer, lens[way - SIZES], false);
@@ -203,7 +199,7 @@ static void lie_with(uint8_t answer[BIGGEST], size_t len, enum subject_of_lie ab
 		spoil(answer, about, way - SPOILED);
 		send_to(ROLE_FIRST_FD, answer, len, false);
 	}
-	rest();
+	be_honest();
 }
 
 static void lie_about_wanted(uint32_t way)
@@ -216,8 +212,7 @@ static void lie_about_wanted(uint32_t way)
 		prefix[0] = wrong_wanted[way];
 	way -= way < ARRAY_SIZE(wrong_wanted) ? way : ARRAY_SIZE(wrong_wanted) - 1U;
 	send_to(DATAPATH_FD_WANTED, prefix, way == 0 ? len : way == 1 ? len - 1 : len + 1, false);
-	self.after = -1; /* and answers on: the monitor is waiting for that */
-	self.plan.about = NUM_SUBJECTS;
+	be_honest();
 }
 
 /* An answer, right or wrong. */
