@@ -34,7 +34,7 @@ struct lie {
 	enum { FAILS, MAY_SHOW } wanted;
 };
 
-/* Each names a code in its first line. */
+/* A code, a newline, and what is to be shown. */
 static const struct lie of_agents[] = {
 	{{"status"}, "", FAILS},
 	{{"status"}, "0", FAILS},

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every process of a tunnel, and a hub's door, is a real one here, and one of its neighbours is
- * compromised. First it breaks every rule once (rules.h), then it says what a seed makes it say.
- * The survivor either goes on and answers rightly, or ends with status 1 and says because of whom;
- * it is never killed, never hangs, keeps no descriptor that is not its own, and after a malformed
- * message it ends.
+ * Every process of a tunnel, of a hub and of an agent is a real one here, and one of its neighbours
+ * is compromised. First that breaks every rule once (rules.h), then it says what a seed makes it
+ * say. The survivor either goes on and answers rightly, or ends with status 1 and says because of
+ * whom; it is never killed, never hangs, keeps no descriptor that is not its own, and after a
+ * malformed message it ends.
  */
 #include <fcntl.h>
 #include <sched.h>

@@ -23,8 +23,6 @@ const struct launcher_liar launcher_liars[] = {{"vault-launcher", ROLE_VAULT},
 	{"door-launcher", SURVIVOR_DOOR}, {"tunnel-launcher", LIAR_TUNNEL}};
 const size_t num_launcher_liars = ARRAY_SIZE(launcher_liars);
 
-/* --- the launcher ---------------------------------------------------- */
-
 bool launcher_has(unsigned liar, uint64_t number)
 {
 	if (liar != LIAR_TUNNEL)
@@ -32,7 +30,7 @@ bool launcher_has(unsigned liar, uint64_t number)
 	return uapi_double_has(UAPI_OF_LAUNCHER, number);
 }
 
-/* In its place. /tmp is this program's own (server.c). */
+/* In its place. /tmp is this program's own (fuzz.c). */
 static noreturn void be_launcher(char *ifname)
 {
 	char *argv[] = {"run", "--tunnel-program", "/proc/self/exe", "--interface", ifname,
