@@ -211,8 +211,7 @@ static int watch(const char *ifname)
 	enter_sandbox();
 	memory_rest();
 	status = wait_end();
-	if (status != 0)
-		remove_uapi_file();
+	remove_uapi_file();
 	return status;
 }
 
@@ -221,8 +220,7 @@ static int bury(const char *ifname)
 {
 	int status = wait_end();
 
-	if (status != 0)
-		uapi_remove_socket(ifname);
+	uapi_remove_socket(ifname);
 	return status;
 }
 
