@@ -22,9 +22,9 @@
 #include "tunnel.h"
 #include "uapi_double.h"
 
-/* In a /tmp of our own (fuzz.c). */
-#define STATE "/tmp/agent"
-#define SOCKET_PATH "/tmp/agent.sock"
+/* In an /srv of our own (fuzz.c). */
+#define STATE "/srv/agent"
+#define SOCKET_PATH "/srv/agent.sock"
 
 #define KEY "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk="
 
@@ -67,11 +67,11 @@ static void write_state(const char *ifname)
 
 static noreturn void become(void)
 {
-	char program[64];
+	char program[4096];
 
-	snprintf(program, sizeof(program), "/proc/%d/exe", (int)getppid());
+	snprintf(program, sizeof(program), "%s", client_program(client_self));
 	execl(client_program("adit-agent"), "adit-agent", "--state", STATE, "--config-dir",
-		"/tmp/none", "--socket", SOCKET_PATH, "--tunnel-program", program, NULL);
+		"/srv/none", "--socket", SOCKET_PATH, "--tunnel-program", program, NULL);
 	perror("adit-agent");
 	_exit(127);
 }

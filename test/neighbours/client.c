@@ -21,9 +21,9 @@
 #include "subject.h"
 #include "tunnel.h"
 
-/* In a /tmp of our own (fuzz.c). */
-#define SOCKET_PATH "/tmp/client"
-#define PING_PATH "/tmp/path"
+/* In an /srv of our own (fuzz.c). */
+#define SOCKET_PATH "/srv/client"
+#define PING_PATH "/srv/path"
 enum { WORDS = 3, REQUEST_MAX = 4096, WAIT_MS = 10000 };
 
 const char *const client_pairs[NUM_CLIENTS] = {"agent-command", "server-command"};
@@ -89,7 +89,8 @@ static const struct lie of_hubs[] = {
 	{{"policy", "show", "lab"}, HTTP "{\"text\": 7}", MAY_SHOW},
 };
 
-static char folder[4096];
+static char folder[4000];
+const char client_self[] = "test/neighbours/fuzz_neighbours";
 
 void client_find_programs(void)
 {
@@ -99,7 +100,7 @@ void client_find_programs(void)
 
 const char *client_program(const char *name)
 {
-	static char path[sizeof(folder) + 16];
+	static char path[sizeof(folder) + sizeof(client_self)];
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	return path;

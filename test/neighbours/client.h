@@ -16,6 +16,7 @@ extern const char *const client_pairs[NUM_CLIENTS];
 void client_find_programs(void);
 /* The path of one, good until the next call. */
 const char *client_program(const char *name);
+extern const char client_self[]; /* this one's name there */
 
 /* Whether there is a lie of this number, from 0 on. */
 bool client_has(unsigned client, uint64_t number);

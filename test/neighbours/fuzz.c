@@ -256,11 +256,11 @@ static void allow_ping_sockets(void)
 	close(fd);
 }
 
-/* A /tmp of our own is gone with us. */
+/* An /srv of our own is gone with us. */
 static bool make_files(void)
 {
 	return unshare(CLONE_NEWNS) == 0 && mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-	       mount("tmpfs", "/tmp", "tmpfs", 0, "mode=755") == 0 && hub_begin();
+	       mount("tmpfs", "/srv", "tmpfs", 0, "mode=755") == 0 && hub_begin();
 }
 
 static bool make_network(void)
@@ -296,7 +296,7 @@ int main(int argc, char *argv[])
 	signal(SIGPIPE, SIG_IGN);
 	client_find_programs();
 	if (!make_network() || !make_files()) {
-		perror("namespaces with a TUN device and a /tmp");
+		perror("namespaces with a TUN device and an empty /srv");
 		return 1;
 	}
 	run_rules();

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "doubles.h"
 #include "overlay/hub/roles.h"
 #include "subject.h"
@@ -30,12 +31,14 @@ bool launcher_has(unsigned liar, uint64_t number)
 	return uapi_double_has(UAPI_OF_LAUNCHER, number);
 }
 
-/* In its place. /tmp is this program's own (fuzz.c). */
+/* In its place. /srv is this program's own (fuzz.c). */
 static noreturn void be_launcher(char *ifname)
 {
-	char *argv[] = {"run", "--tunnel-program", "/proc/self/exe", "--interface", ifname,
-		"--host", "127.0.0.1", "--state", "/tmp/launcher", "--socket", "/tmp/admin", NULL};
+	char program[4096];
+	char *argv[] = {"run", "--tunnel-program", program, "--interface", ifname, "--host",
+		"127.0.0.1", "--state", "/srv/launcher", "--socket", "/srv/admin", NULL};
 
+	snprintf(program, sizeof(program), "%s", client_program(client_self));
 	dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
 	exit(hub_run(ARRAY_SIZE(argv) - 1, argv));
 }

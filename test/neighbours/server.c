@@ -17,7 +17,7 @@
 
 /* --- what it has ----------------------------------------------------- */
 
-#define DIRECTORY "/tmp/server" /* of our own (fuzz.c) */
+#define DIRECTORY "/srv/server" /* of our own (fuzz.c) */
 
 bool hub_begin(void)
 {
