@@ -7,6 +7,7 @@ of it, what failed when it is tried again; or it ends, all of it, and says that 
 
 import base64
 import concurrent.futures
+import functools
 import itertools
 import os
 import re
@@ -18,25 +19,17 @@ import pytest
 
 from drills import drills  # noqa: F401 (a fixture)
 from hosts import wait_until
+from shortage import LIMIT, Attempt, Ended, Walk
 from tunnels import SOCKETS, AditTunnel, key, public
-from wire import inside, udp
+from wire import udp
 
-TRIES = 3
-LIMIT = 20  # seconds a tunnel may take for everything, on a loaded machine
 ENDS = re.compile(r"^adit: \w+: (monitor|vault|engine|datapath): .*: Cannot allocate memory"
                   r"(: the tunnel ends)?$|^adit: \w+: cannot start the monitor: Cannot allocate memory$", re.M)
 # In the middle of its start a process is in libcrypto's, where there are a thousand places:
 # test/unit/crypto/test_out_of_memory.c tries them all, here it is every so many.
 ROLES = {"starter": 1, "monitor": 1, "vault": 37, "engine": 37, "datapath": 37}
-HEAD = 8  # places of our own before that
-# These end themselves, or crash, when they get no memory; none of them is used but at the start.
-FRAGILE = ("libseccomp", "libc", "libnss", "ld-linux")
 
 _serial = itertools.count()
-
-
-class Ended(Exception):
-    """The tunnel is no more."""
 
 
 def hexadecimal(text):
@@ -65,27 +58,15 @@ class Rig:
         self.other.wg_set("peer", self.public_key, "remove")
 
 
-class Attempt:
-    """One tunnel, from its start to its end, with one allocation refused."""
+class Life(Attempt):
+    """One tunnel, from its start to its end."""
 
     def __init__(self, rig, role, place):
-        self.rig, self.role = rig, role
-        self.started = False
-        self.started_without = False  # it was up before the allocation was asked for
+        super().__init__(role, place)
+        self.rig = rig
         self.ifname = f"om{os.getpid()}n{next(_serial)}"
         self.socket = SOCKETS / f"{self.ifname}.sock"
-        self.process = rig.ours.popen("env", f"ADIT_DRILL_ALLOC={role}:{place}", rig.program,
-                                      "run", self.ifname)
-
-    def said(self):
-        return self.process.output()
-
-    def was_hit(self):
-        return f"drill: {self.role}: " in self.said()
-
-    def whom(self):
-        """The program or library that asked for the memory."""
-        return re.search("is refused, for (.*)", self.said())[1]
+        self.process = rig.ours.popen("env", self.variable, rig.program, "run", self.ifname)
 
     def ask(self, text):
         """Put a request; give the answer, or None when the connection ended without one."""
@@ -100,17 +81,6 @@ class Attempt:
             except OSError:
                 return None
         return answer.decode() or None
-
-    def step(self, what, function):
-        """Do something that may fail once, but not again."""
-        for _ in range(TRIES):
-            if function():
-                return
-            if self.process.poll() is not None:
-                raise Ended
-            time.sleep(0.05)
-        wait_until(lambda: self.process.poll() is not None, 2, f"{what}; it fails again and again")
-        raise Ended
 
     def set(self, text):
         return lambda: self.ask(f"set=1\n{text}\n") == "errno=0\n\n"
@@ -144,14 +114,6 @@ class Attempt:
             f"address replace 10.8.0.1/24 dev {self.ifname}\n"
             f"link set {self.ifname} up\n")).code == 0
 
-    def start(self):
-        wait_until(lambda: self.ask("get=1\n\n") or self.process.poll() is not None, LIMIT,
-                   "it is up or has ended", 0.01)
-        if self.process.poll() is not None:
-            raise Ended
-        self.started = True
-        self.started_without = not self.was_hit()
-
     def work(self):
         rig = self.rig
         peer = hexadecimal(rig.other.public_key)
@@ -159,7 +121,7 @@ class Attempt:
                f"public_key={peer}\npreshared_key={hexadecimal(rig.psk)}\n"
                "endpoint=10.9.0.2:51820\nreplace_allowed_ips=true\nallowed_ip=10.8.0.2/32\n")
         more = "".join(f"allowed_ip=10.7.{n}.0/24\n" for n in range(40))
-        self.start()
+        self.await_start(lambda: self.ask("get=1\n\n"))
         self.step("configured", self.set(own))
         self.step("up", self.up)
         self.step("shown", self.gives(f"public_key={peer}", "allowed_ip=10.8.0.2/32",
@@ -188,52 +150,17 @@ class Attempt:
         return (not self.socket.exists() and
                 self.rig.ours.run("ip", "link", "show", self.ifname, check=False).code != 0)
 
-    def run(self):
-        """Give whether the allocation was asked for, and whether the tunnel survived it."""
-        survived = True
-        try:
-            self.work()
-        except Ended:
-            survived = False
-            assert self.was_hit(), self.said()
-            fragile = not self.started and self.whom().startswith(FRAGILE)
-            assert self.process.poll() != 0, self.said()
-            assert fragile or self.process.poll() > 0, self.said()
-            assert fragile or ENDS.search(self.said()), self.said()
+    def judge(self):
+        fragile = self.is_fragile()
+        assert self.process.poll() != 0, self.said()
+        assert fragile or self.process.poll() > 0, self.said()
+        assert fragile or ENDS.search(self.said()), self.said()
+
+    def clear(self):
         try:
             wait_until(self.nothing_is_left, 5, f"nothing is left: {self.said()}")
         finally:
             self.socket.unlink(missing_ok=True)
-        return self.was_hit(), survived
-
-
-class Walk:
-    """One process, place by place."""
-
-    def __init__(self, rig, role, stride):
-        self.rig, self.role, self.stride = rig, role, stride
-        self.tried = self.ended = 0
-
-    def attempt(self, place):
-        """Give whether there is such a place, and whether it is in the start."""
-        attempt = Attempt(self.rig, self.role, place)
-        try:
-            hit, survived = attempt.run()
-        except Exception as error:
-            raise AssertionError(f"{self.role}, allocation {place}: {error}") from error
-        self.tried += hit
-        self.ended += hit and not survived
-        return hit, hit and not attempt.started_without
-
-    def run(self):
-        place, in_start = 0, True
-        while in_start:
-            hit, in_start = self.attempt(place)
-            place += self.stride if place >= HEAD else 1
-        place = max(0, place - 2 * self.stride) + 1  # the last one in the start, or just behind
-        while self.attempt(place)[0]:
-            place += 1
-        return self
 
 
 @pytest.fixture
@@ -243,8 +170,8 @@ def rigs(lab, drills):
 
 def test_every_place(rigs):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        walks = [pool.submit(Walk(rig, role, stride).run)
+        walks = [pool.submit(Walk(functools.partial(Life, rig), role, stride).run)
                  for rig, (role, stride) in zip(rigs, ROLES.items())]
     for walk in [each.result() for each in walks]:
-        print(f"{walk.role}: {walk.tried} allocations refused, {walk.ended} of them the end")
+        print(walk)
         assert walk.tried > 20
