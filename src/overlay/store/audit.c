@@ -23,6 +23,18 @@ static void append_int_field(struct text *text, int64_t value)
 	append_field(text, bytes, sizeof(bytes));
 }
 
+/* The hash of an event's fields, which end with it. */
+static int hash_fields(
+	const uint8_t last[HASH_LEN], struct text *fields, uint8_t ret_hash[HASH_LEN])
+{
+	bool is_whole = !fields->failed;
+
+	if (is_whole)
+		hash(ret_hash, last, HASH_LEN, fields->data, fields->len);
+	text_deinit(fields);
+	return is_whole ? 0 : -ENOMEM;
+}
+
 /* The hash of a row of AUDIT_COLUMNS but the last: of the bytes, whatever they are. */
 static int hash_row(const uint8_t last[HASH_LEN], sqlite3_stmt *q, uint8_t ret_hash[HASH_LEN])
 {
@@ -33,12 +45,11 @@ static int hash_row(const uint8_t last[HASH_LEN], sqlite3_stmt *q, uint8_t ret_h
 	for (int column = 2; column < 8; column++) {
 		const void *data = sqlite3_column_text(q, column);
 
+		if (!data && sqlite3_column_type(q, column) != SQLITE_NULL)
+			text.failed = true;
 		append_field(&text, data ? data : "", (size_t)sqlite3_column_bytes(q, column));
 	}
-	if (!text.failed)
-		hash(ret_hash, last, HASH_LEN, text.data, text.len);
-	text_deinit(&text);
-	return text.failed ? -ENOMEM : 0;
+	return hash_fields(last, &text, ret_hash);
 }
 
 static int hash_event(const uint8_t last[HASH_LEN], struct audit_event *event)
@@ -51,10 +62,7 @@ static int hash_event(const uint8_t last[HASH_LEN], struct audit_event *event)
 	append_int_field(&text, event->time_s);
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		append_field(&text, fields[i], strlen(fields[i]));
-	if (!text.failed)
-		hash(event->hash, last, HASH_LEN, text.data, text.len);
-	text_deinit(&text);
-	return text.failed ? -ENOMEM : 0;
+	return hash_fields(last, &text, event->hash);
 }
 
 /* What is the same on both sides is no news, but for who it is about. */
@@ -112,8 +120,8 @@ static int append_event(struct store *store, struct audit_event *event)
 	} else if (r == -ENOENT) {
 		r = 0;
 	}
-	if (r == 0)
-		r = hash_event(last, event);
+	if (r == 0 && hash_event(last, event) < 0)
+		r = store_fail(store, -ENOMEM, "not enough memory");
 	return r < 0 ? r : insert_event(store, event);
 }
 
@@ -232,6 +240,8 @@ int store_audit_verify(struct store *store, int64_t *ret_num, uint8_t ret_last[H
 		return store_fail(
 			store, r, "audit event %lld is wrong or missing", (long long)num + 1);
 	}
+	if (r == -ENOMEM)
+		return store_fail(store, r, "not enough memory");
 	if (r < 0)
 		return r;
 	*ret_num = num;

@@ -189,6 +189,8 @@ int column_text(struct store *store, sqlite3_stmt *q, int column, char *ret_text
 	const unsigned char *text = sqlite3_column_text(q, column);
 	size_t len = (size_t)sqlite3_column_bytes(q, column);
 
+	if (!text && sqlite3_column_type(q, column) != SQLITE_NULL)
+		return store_fail(store, -ENOMEM, "not enough memory");
 	if (!text)
 		len = 0;
 	if (len >= size || (len > 0 && memchr(text, 0, len)))
@@ -203,6 +205,8 @@ int column_blob(struct store *store, sqlite3_stmt *q, int column, uint8_t *ret_d
 {
 	const void *data = sqlite3_column_blob(q, column);
 
+	if (!data && sqlite3_errcode(store->db) == SQLITE_NOMEM)
+		return store_fail(store, -ENOMEM, "not enough memory");
 	if (!data || (size_t)sqlite3_column_bytes(q, column) != len)
 		return store_damaged(store, sqlite3_column_name(q, column));
 	memcpy(ret_data, data, len);
