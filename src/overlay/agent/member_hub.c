@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "overlay/wire/ranges.h"
+#include "overlay/wire/json.h"
 
 #define STREAM_FIRST_NS (200 * MSEC_NS)
 #define STREAM_MAX_NS (30 * SECOND_NS)
@@ -87,13 +88,13 @@ static void report_endpoints(struct member *m)
 	m->endpoints_ns = 0;
 	if (m->settings.endpoint.family != 0) {
 		endpoint_to_text(text, &m->settings.endpoint);
-		json_array_append_new(list, json_string(text));
+		json_put_last(&list, json_string(text));
 	}
 	for (unsigned i = 0; i < num && json_array_size(list) < MEMBER_ENDPOINTS_MAX; i++) {
 		own[i].port = m->listen_port;
 		endpoint_to_text(text, &own[i]);
 		if (m->listen_port != 0)
-			json_array_append_new(list, json_string(text));
+			json_put_last(&list, json_string(text));
 	}
 	body = json_pack("{s:o}", "endpoints", list);
 	json = json_dumps(body, SMALL_JSON);

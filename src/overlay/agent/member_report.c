@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/encoding.h"
+#include "overlay/wire/json.h"
 
 enum { STATE_VERSION = 1 };
 #define AGE_MAX_S (10LL * 365 * 86400)
@@ -57,18 +58,18 @@ json_t *member_settings_save(const struct member_settings *s)
 {
 	json_t *json = json_object();
 
-	json_object_set_new(json, "version", json_integer(STATE_VERSION));
-	json_object_set_new(json, "network", json_string(s->link.network));
-	json_object_set_new(json, "door_key", key_to_json(s->link.hub_key));
-	json_object_set_new(json, "host", json_string(s->link.host));
-	json_object_set_new(json, "port", json_integer(s->link.port));
+	json_put(&json, "version", json_integer(STATE_VERSION));
+	json_put(&json, "network", json_string(s->link.network));
+	json_put(&json, "door_key", key_to_json(s->link.hub_key));
+	json_put(&json, "host", json_string(s->link.host));
+	json_put(&json, "port", json_integer(s->link.port));
 	if (!bytes_are_zero(s->link.join_key, KEY_LEN) && !s->is_configured)
-		json_object_set_new(json, "join_key", key_to_json(s->link.join_key));
-	json_object_set_new(json, "hostname", json_string(s->name));
-	json_object_set_new(json, "interface", json_string(s->ifname));
+		json_put(&json, "join_key", key_to_json(s->link.join_key));
+	json_put(&json, "hostname", json_string(s->name));
+	json_put(&json, "interface", json_string(s->ifname));
 	if (s->endpoint.family != 0)
-		json_object_set_new(json, "endpoint", endpoint_to_json(&s->endpoint));
-	json_object_set_new(json, "keepalive", json_integer(s->keepalive_s));
+		json_put(&json, "endpoint", endpoint_to_json(&s->endpoint));
+	json_put(&json, "keepalive", json_integer(s->keepalive_s));
 	return json;
 }
 
@@ -86,8 +87,8 @@ static json_t *save_peer(const struct member_peer *peer, uint64_t now_ns)
 	json_t *json = news_peer_to_json(&peer->news);
 
 	if (peer->endpoint.family != 0)
-		json_object_set_new(json, "endpoint", endpoint_to_json(&peer->endpoint));
-	json_object_set_new(json, "age", json_integer(age_s(peer->heard_ns, now_ns)));
+		json_put(&json, "endpoint", endpoint_to_json(&peer->endpoint));
+	json_put(&json, "age", json_integer(age_s(peer->heard_ns, now_ns)));
 	return json;
 }
 
@@ -100,19 +101,19 @@ json_t *member_save(const struct member *m, uint64_t now_ns)
 		json_decref(peers);
 		return NULL;
 	}
-	json_object_set_new(json, "version", json_integer(STATE_VERSION));
-	json_object_set_new(json, "saved", json_integer(m->ops->wall_s(m->ctx)));
-	json_object_set_new(json, "door_key", key_to_json(m->settings.link.hub_key));
-	json_object_set_new(json, "state", json_string(state_words[m->state]));
+	json_put(&json, "version", json_integer(STATE_VERSION));
+	json_put(&json, "saved", json_integer(m->ops->wall_s(m->ctx)));
+	json_put(&json, "door_key", key_to_json(m->settings.link.hub_key));
+	json_put(&json, "state", json_string(state_words[m->state]));
 	if (m->node.id != 0)
-		json_object_set_new(json, "node", save_node(&m->node));
-	json_object_set_new(json, "listen_port", json_integer(m->listen_port));
-	json_object_set_new(json, "seq", json_integer((json_int_t)m->seq));
+		json_put(&json, "node", save_node(&m->node));
+	json_put(&json, "listen_port", json_integer(m->listen_port));
+	json_put(&json, "seq", json_integer((json_int_t)m->seq));
 	if (m->heard_ns != INT64_MIN)
-		json_object_set_new(json, "age", json_integer(age_s(m->heard_ns, now_ns)));
+		json_put(&json, "age", json_integer(age_s(m->heard_ns, now_ns)));
 	for (unsigned i = 0; i < m->num_peers; i++)
-		json_array_append_new(peers, save_peer(&m->peers[i], now_ns));
-	json_object_set_new(json, "peers", peers);
+		json_put_last(&peers, save_peer(&m->peers[i], now_ns));
+	json_put(&json, "peers", peers);
 	return json;
 }
 
@@ -429,13 +430,13 @@ static json_t *peer_status(const struct member *m, const struct member_peer *pee
 		"age", (json_int_t)age_s(peer->heard_ns, now_ns), "rx_bytes",
 		(json_int_t)peer->rx_bytes, "tx_bytes", (json_int_t)peer->tx_bytes);
 
-	json_object_set_new(json, "public_key", key_to_json(peer->news.public_key));
+	json_put(&json, "public_key", key_to_json(peer->news.public_key));
 	if (peer->endpoint.family != 0) {
-		json_object_set_new(json, "path", json_string("direct"));
-		json_object_set_new(json, "endpoint", endpoint_to_json(&peer->endpoint));
+		json_put(&json, "path", json_string("direct"));
+		json_put(&json, "endpoint", endpoint_to_json(&peer->endpoint));
 	}
 	if (peer->handshake_s != 0)
-		json_object_set_new(json, "handshake_age", json_integer(handshake_age_s(m, peer)));
+		json_put(&json, "handshake_age", json_integer(handshake_age_s(m, peer)));
 	return json;
 }
 
@@ -445,19 +446,19 @@ static json_t *hub_status(const struct member *m, uint64_t now_ns)
 		stream_word(m), "enrol_port", (int)m->settings.link.port, "error", m->stream_error);
 
 	if (m->node.id != 0)
-		json_object_set_new(json, "endpoint", endpoint_to_json(&m->node.hub));
+		json_put(&json, "endpoint", endpoint_to_json(&m->node.hub));
 	if (m->heard_ns != INT64_MIN)
-		json_object_set_new(json, "age", json_integer(age_s(m->heard_ns, now_ns)));
+		json_put(&json, "age", json_integer(age_s(m->heard_ns, now_ns)));
 	if (m->node.id != 0)
-		json_object_set_new(
-			json, "addresses", news_addresses_to_json(m->node.hub_addresses, 2, false));
+		json_put(&json, "addresses",
+			news_addresses_to_json(m->node.hub_addresses, 2, false));
 	return json;
 }
 
 static void add_error(json_t *errors, const char *what, int error)
 {
 	if (error < 0)
-		json_array_append_new(errors, json_sprintf("%s: %s", what, strerror(-error)));
+		json_put_last(&errors, json_sprintf("%s: %s", what, strerror(-error)));
 }
 
 json_t *member_status(struct member *m, uint64_t now_ns)
@@ -467,7 +468,7 @@ json_t *member_status(struct member *m, uint64_t now_ns)
 
 	member_look(m, now_ns);
 	for (unsigned i = 0; i < m->num_peers; i++)
-		json_array_append_new(peers, peer_status(m, &m->peers[i], now_ns));
+		json_put_last(&peers, peer_status(m, &m->peers[i], now_ns));
 	add_error(errors, "interface", m->up_error);
 	add_error(errors, "packet filter", m->filter_error);
 	add_error(errors, "state file", m->save_error);
@@ -478,13 +479,12 @@ json_t *member_status(struct member *m, uint64_t now_ns)
 		"fingerprint", print, "hub", hub_status(m, now_ns), "peers", peers, "errors",
 		errors);
 	if (m->node.id != 0) {
-		json_object_set_new(json, "id", json_integer(m->node.id));
-		json_object_set_new(json, "name", json_string(m->node.name));
-		json_object_set_new(
-			json, "addresses", news_addresses_to_json(m->node.addresses, 2, false));
-		json_object_set_new(json, "listen_port", json_integer(m->listen_port));
+		json_put(&json, "id", json_integer(m->node.id));
+		json_put(&json, "name", json_string(m->node.name));
+		json_put(&json, "addresses", news_addresses_to_json(m->node.addresses, 2, false));
+		json_put(&json, "listen_port", json_integer(m->listen_port));
 	}
 	if (m->expires_s != 0)
-		json_object_set_new(json, "expires", json_integer(m->expires_s));
+		json_put(&json, "expires", json_integer(m->expires_s));
 	return json;
 }

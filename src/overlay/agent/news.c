@@ -10,6 +10,7 @@
 
 #include "base/encoding.h"
 #include "config/number.h"
+#include "overlay/wire/json.h"
 
 static const struct {
 	const char *word;
@@ -92,7 +93,7 @@ json_t *news_addresses_to_json(const struct prefix *addresses, unsigned num, boo
 			prefix_to_text(text, &addresses[i]);
 		else
 			news_address_to_text(text, &addresses[i]);
-		json_array_append_new(json, json_string(text));
+		json_put_last(&json, json_string(text));
 	}
 	return json;
 }
@@ -209,11 +210,11 @@ static json_t *allowance_to_json(const struct policy_allowance *allowance)
 
 	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
 		if (protocols[i].protocol == allowance->protocol)
-			json_object_set_new(json, "proto", json_string(protocols[i].word));
+			json_put(&json, "proto", json_string(protocols[i].word));
 	}
 	if (allowance->first != 0 || allowance->last != UINT16_MAX) {
 		snprintf(ports, sizeof(ports), "%u-%u", allowance->first, allowance->last);
-		json_object_set_new(json, "ports", json_string(ports));
+		json_put(&json, "ports", json_string(ports));
 	}
 	return json;
 }
@@ -226,10 +227,10 @@ json_t *news_peer_to_json(const struct news_peer *peer)
 	key_to_base64(key, peer->public_key);
 	for (unsigned i = 0; i < peer->num_endpoints; i++) {
 		endpoint_to_text(text, &peer->endpoints[i]);
-		json_array_append_new(endpoints, json_string(text));
+		json_put_last(&endpoints, json_string(text));
 	}
 	for (unsigned i = 0; i < peer->num_accept; i++)
-		json_array_append_new(accept, allowance_to_json(&peer->accept[i]));
+		json_put_last(&accept, allowance_to_json(&peer->accept[i]));
 	return json_pack("{s:I, s:s, s:s, s:o, s:o, s:o}", "id", (json_int_t)peer->id, "name",
 		peer->name, "public_key", key, "addresses",
 		news_addresses_to_json(peer->addresses, peer->num_addresses, false), "endpoints",

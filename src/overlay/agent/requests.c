@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "overlay/agent/agent.h"
 #include "overlay/agent/settings_file.h"
+#include "overlay/wire/json.h"
 
 enum { CODE_DONE = 0, CODE_FAILED = 1, CODE_WRONG = 2, CODE_PENDING = 3, CODE_NOT_YET = 4 };
 
@@ -187,7 +188,7 @@ static void write_json(struct agent *agent, struct text *text)
 	char *data;
 
 	for (unsigned i = 0; i < agent->num_networks; i++)
-		json_array_append_new(networks,
+		json_put_last(&networks,
 			member_status(network_member(agent->networks[i]), clock_boottime_ns()));
 	json = json_pack("{s:s, s:o}", "version", ADIT_VERSION, "networks", networks);
 	data = json_dumps(json, JSON_INDENT(2));

@@ -8,6 +8,7 @@
 #include "overlay/hub/router.h"
 #include "overlay/hub/views.h"
 #include "base/encoding.h"
+#include "overlay/wire/json.h"
 
 void serve_status(struct request *request, struct response *response)
 {
@@ -57,9 +58,9 @@ static int add_event(void *ctx, const struct audit_event *event)
 		(json_int_t)event->time_s, "actor", event->actor, "action", event->action,
 		"network", event->network, "subject", event->subject, "hash", hash);
 	if (view != NULL && *event->before != '\0')
-		json_object_set_new(view, "before", view_json(event->before));
+		json_put(&view, "before", view_json(event->before));
 	if (view != NULL && *event->after != '\0')
-		json_object_set_new(view, "after", view_json(event->after));
+		json_put(&view, "after", view_json(event->after));
 	return json_array_append_new(ctx, view) == 0 ? 0 : -ENOMEM;
 }
 
@@ -182,7 +183,7 @@ static int add_admin(void *ctx, const struct admin *admin)
 		return 0;
 	view = view_admin(admin);
 	if (view != NULL && realm != NULL)
-		json_object_set_new(view, "network", json_string(realm->network.name));
+		json_put(&view, "network", json_string(realm->network.name));
 	return json_array_append_new(search->list, view) == 0 ? 0 : -ENOMEM;
 }
 
@@ -262,8 +263,8 @@ void serve_set_admin(struct request *request, struct response *response)
 		return;
 	}
 	view = view_admin(&admin);
-	if (view != NULL && request->realm != NULL)
-		json_object_set_new(view, "network", json_string(request->realm->network.name));
+	if (request->realm != NULL)
+		json_put(&view, "network", json_string(request->realm->network.name));
 	answer(response, 200, view);
 }
 

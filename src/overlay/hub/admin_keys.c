@@ -10,6 +10,7 @@
 #include "overlay/hub/router.h"
 #include "overlay/hub/views.h"
 #include "overlay/wire/link.h"
+#include "overlay/wire/json.h"
 
 enum { DEFAULT_USES = 1, DEFAULT_LIFE_S = 86400 };
 
@@ -45,8 +46,7 @@ static json_t *view_with_link(
 	memcpy(link.host, setup->host, sizeof(link.host));
 	memcpy(link.network, request->realm->network.name, sizeof(link.network));
 	join_link_write(text, &link);
-	if (view != NULL)
-		json_object_set_new(view, "link", json_string(text));
+	json_put(&view, "link", json_string(text));
 	wipe(&link, sizeof(link));
 	wipe(text, sizeof(text));
 	return view;

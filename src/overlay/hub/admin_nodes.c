@@ -8,6 +8,7 @@
 #include "overlay/hub/changes.h"
 #include "overlay/hub/router.h"
 #include "overlay/hub/views.h"
+#include "overlay/wire/json.h"
 
 /* Add the nodes of a network to a list; all of those that have this name, if it is not NULL. */
 static void add_nodes(
@@ -18,7 +19,7 @@ static void add_nodes(
 	for (uint32_t slot = 0; (member = directory_next(&hub->directory, &slot)) != NULL; slot++) {
 		if (member->realm == realm &&
 			(name == NULL || strcmp(member->node.name, name) == 0))
-			json_array_append_new(list, view_node(member));
+			json_put_last(&list, view_node(member));
 	}
 }
 
@@ -130,7 +131,7 @@ void serve_revoke_node(struct request *request, struct response *response)
 	finish(request, response, r);
 	if (r == 0 && response->body != NULL &&
 		store_join_key(request->hub->store, node.network_id, node.join_key_id, &key) == 0)
-		json_object_set_new(response->body, "key", view_join_key(&key));
+		json_put(&response->body, "key", view_join_key(&key));
 }
 
 void serve_remove_node(struct request *request, struct response *response)

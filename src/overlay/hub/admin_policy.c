@@ -8,6 +8,7 @@
 #include "overlay/hub/changes.h"
 #include "overlay/hub/router.h"
 #include "overlay/hub/views.h"
+#include "overlay/wire/json.h"
 
 void serve_policy(struct request *request, struct response *response)
 {
@@ -33,7 +34,7 @@ static void answer_line_error(struct response *response, unsigned line, const ch
 	}
 	answer_error(response, 400, "line %u: %s", line, error);
 	if (response->body != NULL)
-		json_object_set_new(response->body, "line", json_integer(line));
+		json_put(&response->body, "line", json_integer(line));
 }
 
 bool policy_passes(const struct request *request, struct response *response,
@@ -189,11 +190,12 @@ void serve_why(struct request *request, struct response *response)
 		allows && from->node.state == NODE_ACTIVE && to->node.state == NODE_ACTIVE,
 		"from_state", node_state_name(from->node.state), "to_state",
 		node_state_name(to->node.state), "accept", view_allowances(allowances, num));
-	if (view != NULL && line != 0)
-		json_object_update_new(view, json_pack("{s:i, s:s}", "line", line, "rule",
-						     policy_line(realm->policy, line)));
-	else if (view != NULL)
-		json_object_set_new(view, "default",
+	if (line != 0) {
+		json_put(&view, "line", json_integer(line));
+		json_put(&view, "rule", json_string(policy_line(realm->policy, line)));
+	} else {
+		json_put(&view, "default",
 			json_string(realm->network.allows_by_default ? "allow" : "deny"));
+	}
 	answer(response, 200, view);
 }

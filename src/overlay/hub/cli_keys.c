@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "overlay/hub/cli.h"
+#include "overlay/wire/json.h"
 
 /* What was typed as a request's body; NULL after a complaint. */
 static json_t *read_key(const struct cli *cli)
@@ -21,11 +22,13 @@ static json_t *read_key(const struct cli *cli)
 		return NULL;
 	}
 	for (unsigned i = 0; i < cli->num_tags; i++)
-		json_array_append_new(tags, json_string(cli->tags[i]));
+		json_put_last(&tags, json_string(cli->tags[i]));
 	body = json_pack("{s:I, s:I, s:o, s:b, s:b}", "uses", (json_int_t)uses, "expires_in",
 		(json_int_t)life_s, "tags", tags, "ephemeral",
 		cli->options[OPTION_EPHEMERAL] != NULL, "approved",
 		cli->options[OPTION_NEEDS_APPROVAL] == NULL);
+	if (body == NULL)
+		cli_complain("out of memory");
 	return body;
 }
 

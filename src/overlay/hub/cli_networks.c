@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "overlay/hub/cli.h"
+#include "overlay/wire/json.h"
 
 static void print_network(const json_t *network)
 {
@@ -19,27 +20,28 @@ static void print_network(const json_t *network)
 }
 
 /* Put the settings that were typed into a body. Returns false after a complaint. */
-static bool read_settings(const struct cli *cli, json_t *body)
+static bool read_settings(const struct cli *cli, json_t **body)
 {
 	const char *text = cli->options[OPTION_DEFAULT];
 	int64_t ttl_s;
 
 	if (text != NULL)
-		json_object_set_new(body, "default", json_string(text));
+		json_put(body, "default", json_string(text));
 	text = cli->options[OPTION_APPROVE];
 	if (text != NULL && strcmp(text, "yes") != 0 && strcmp(text, "no") != 0) {
 		cli_complain("--approve takes yes or no");
 		return false;
 	}
 	if (text != NULL)
-		json_object_set_new(body, "approve", json_boolean(strcmp(text, "yes") == 0));
+		json_put(body, "approve", json_boolean(strcmp(text, "yes") == 0));
 	text = cli->options[OPTION_NODE_TTL];
-	if (text == NULL)
-		return true;
-	if (!cli_duration(text, &ttl_s))
+	if (text != NULL && !cli_duration(text, &ttl_s))
 		return false;
-	json_object_set_new(body, "node_ttl", json_integer(ttl_s));
-	return true;
+	if (text != NULL)
+		json_put(body, "node_ttl", json_integer(ttl_s));
+	if (*body == NULL)
+		cli_complain("out of memory");
+	return *body != NULL;
 }
 
 static int ask_and_print(struct cli *cli, const char *method, char *path, json_t *body)
@@ -60,14 +62,14 @@ int cli_network_add(struct cli *cli)
 {
 	json_t *body = json_pack("{s:s}", "name", cli->words[0]);
 
-	if (!read_settings(cli, body)) {
+	if (cli->options[OPTION_PREFIX4] != NULL)
+		json_put(&body, "prefix4", json_string(cli->options[OPTION_PREFIX4]));
+	if (cli->options[OPTION_PREFIX6] != NULL)
+		json_put(&body, "prefix6", json_string(cli->options[OPTION_PREFIX6]));
+	if (!read_settings(cli, &body)) {
 		json_decref(body);
 		return CLI_FAILED;
 	}
-	if (cli->options[OPTION_PREFIX4] != NULL)
-		json_object_set_new(body, "prefix4", json_string(cli->options[OPTION_PREFIX4]));
-	if (cli->options[OPTION_PREFIX6] != NULL)
-		json_object_set_new(body, "prefix6", json_string(cli->options[OPTION_PREFIX6]));
 	return ask_and_print(cli, "POST", cli_path("/v1/networks"), body);
 }
 
@@ -106,7 +108,7 @@ int cli_network_set(struct cli *cli)
 {
 	json_t *body = json_object();
 
-	if (!read_settings(cli, body)) {
+	if (!read_settings(cli, &body)) {
 		json_decref(body);
 		return CLI_FAILED;
 	}

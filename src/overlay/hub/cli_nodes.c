@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "overlay/hub/cli.h"
+#include "overlay/wire/json.h"
 
 static const char *presence_of(const json_t *node)
 {
@@ -137,7 +138,9 @@ int cli_node_tag(struct cli *cli)
 	json_t *tags = json_array();
 
 	for (unsigned i = 2; i < cli->num_words; i++)
-		json_array_append_new(tags, json_string(cli->words[i]));
+		json_put_last(&tags, json_string(cli->words[i]));
+	if (tags == NULL)
+		return cli_complain("out of memory");
 	return ask_about(cli, "PATCH", "", json_pack("{s:o}", "tags", tags));
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "overlay/hub/views.h"
+#include "overlay/wire/json.h"
 
 enum { NOBODY_UID = 65534 };
 
@@ -245,8 +246,7 @@ static bool admit_node(struct request *request, struct response *response)
 		const char *state = node_state_name(member->node.state);
 
 		answer_error(response, 403, "this node is %s", state);
-		if (response->body != NULL)
-			json_object_set_new(response->body, "state", json_string(state));
+		json_put(&response->body, "state", json_string(state));
 		return false;
 	}
 	request->realm = member->realm;

@@ -8,6 +8,7 @@
 
 #include "base/encoding.h"
 #include "config/number.h"
+#include "overlay/wire/json.h"
 
 const char *node_state_name(enum node_state state)
 {
@@ -71,7 +72,7 @@ static json_t *view_addresses(const struct network *network, uint32_t host)
 		struct prefix address = network_host_address(network, families[i], host);
 
 		if (address.family != 0)
-			json_array_append_new(list, view_prefix(&address));
+			json_put_last(&list, view_prefix(&address));
 	}
 	return list;
 }
@@ -81,9 +82,9 @@ static json_t *view_prefixes(const struct network *network)
 	json_t *list = json_array();
 
 	if (network->prefix4.family != 0)
-		json_array_append_new(list, view_prefix(&network->prefix4));
+		json_put_last(&list, view_prefix(&network->prefix4));
 	if (network->prefix6.family != 0)
-		json_array_append_new(list, view_prefix(&network->prefix6));
+		json_put_last(&list, view_prefix(&network->prefix6));
 	return list;
 }
 
@@ -93,7 +94,7 @@ json_t *view_tags(const char tags[NODE_TAGS_MAX][TAG_MAX + 1])
 
 	for (size_t i = 0; i < NODE_TAGS_MAX; i++) {
 		if (*tags[i] != '\0')
-			json_array_append_new(list, json_string(tags[i]));
+			json_put_last(&list, json_string(tags[i]));
 	}
 	return list;
 }
@@ -104,12 +105,12 @@ static json_t *view_endpoints(const struct member *member)
 	json_t *list = json_array();
 
 	if (member->seen_at.family != 0)
-		json_array_append_new(list, view_endpoint(&member->seen_at));
+		json_put_last(&list, view_endpoint(&member->seen_at));
 	for (size_t i = 0; i < NODE_ENDPOINTS_MAX; i++) {
 		const struct endpoint *endpoint = &member->node.endpoints[i];
 
 		if (endpoint->family != 0 && !endpoint_same_remote(endpoint, &member->seen_at))
-			json_array_append_new(list, view_endpoint(endpoint));
+			json_put_last(&list, view_endpoint(endpoint));
 	}
 	return list;
 }
@@ -133,16 +134,16 @@ json_t *view_allowances(const struct policy_allowance *allowances, unsigned num)
 		if (allowance->first == allowance->last)
 			*strchr(ports, '-') = '\0';
 		if (has_ports && (allowance->first != 0 || allowance->last != UINT16_MAX))
-			json_object_set_new(item, "ports", json_string(ports));
-		json_array_append_new(list, item);
+			json_put(&item, "ports", json_string(ports));
+		json_put_last(&list, item);
 	}
 	return list;
 }
 
-static void set_time(json_t *object, const char *key, int64_t time_s)
+static void put_time(json_t **object, const char *key, int64_t time_s)
 {
 	if (time_s != 0)
-		json_object_set_new(object, key, json_integer(time_s));
+		json_put(object, key, json_integer(time_s));
 }
 
 /* --- for nodes ------------------------------------------------------- */
@@ -159,7 +160,7 @@ json_t *view_self(const struct member *member)
 		view_prefixes(network), "hub", "version", ADIT_VERSION, "time",
 		(json_int_t)hub_now_s());
 
-	set_time(self, "expires", node->expires_s);
+	put_time(&self, "expires", node->expires_s);
 	return self;
 }
 
@@ -204,11 +205,11 @@ json_t *view_node(const struct member *member)
 		view_endpoints(member), "created", (json_int_t)node->created_s, "seq",
 		(json_int_t)node->seq);
 	if (*node->version != '\0')
-		json_object_set_new(view, "version", json_string(node->version));
-	set_time(view, "expires", node->expires_s);
-	set_time(view, "seen", node->seen_s);
+		json_put(&view, "version", json_string(node->version));
+	put_time(&view, "expires", node->expires_s);
+	put_time(&view, "seen", node->seen_s);
 	if (node->join_key_id != 0)
-		json_object_set_new(view, "join_key", json_integer(node->join_key_id));
+		json_put(&view, "join_key", json_integer(node->join_key_id));
 	return view;
 }
 
@@ -232,7 +233,7 @@ json_t *view_join_key(const struct join_key_info *info)
 		info->ephemeral, "revoked", info->revoked, "created", (json_int_t)info->created_s,
 		"created_by", info->created_by);
 
-	set_time(view, "expires", info->expires_s);
+	put_time(&view, "expires", info->expires_s);
 	return view;
 }
 

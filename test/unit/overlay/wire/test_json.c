@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Whatever allocation fails: what is built is whole, or nothing, and nothing is lost.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "overlay/wire/json.h"
+
+static long countdown; /* allocations until one that fails; negative: none does */
+static long num_held;
+
+static void *allocate(size_t size)
+{
+	if (countdown-- == 0)
+		return NULL;
+	num_held++;
+	return malloc(size);
+}
+
+static void release(void *memory)
+{
+	num_held -= memory != NULL;
+	free(memory);
+}
+
+static json_t *build(void)
+{
+	json_t *object = json_object(), *list = json_array();
+
+	json_put(&object, "proto", json_string("tcp"));
+	json_put(&object, "ports", json_string("22"));
+	for (unsigned i = 0; i < 20; i++)
+		json_put_last(&list, json_integer(i));
+	json_put(&object, "list", list);
+	return object;
+}
+
+static void it_is_whole_or_not_there(void **state)
+{
+	json_t *whole, *json = NULL;
+	long num = 0;
+
+	(void)state;
+	json_set_alloc_funcs(allocate, release);
+	countdown = -1;
+	whole = build();
+	assert_int_equal(json_object_size(whole), 3);
+	assert_int_equal(json_array_size(json_object_get(whole, "list")), 20);
+	json_decref(whole);
+	assert_int_equal(num_held, 0);
+	for (; json == NULL; num++) {
+		countdown = num;
+		json = build();
+		assert_true(json != NULL || num_held == 0);
+	}
+	assert_int_equal(json_object_size(json), 3);
+	assert_int_equal(json_array_size(json_object_get(json, "list")), 20);
+	assert_in_range(num, 20, 200);
+	json_decref(json);
+	assert_int_equal(num_held, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(it_is_whole_or_not_there)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
