@@ -8,6 +8,7 @@
 #include "overlay/hub/changes.h"
 #include "overlay/hub/router.h"
 #include "overlay/hub/views.h"
+#include "overlay/wire/json.h"
 
 void serve_networks(struct request *request, struct response *response)
 {
@@ -19,7 +20,7 @@ void serve_networks(struct request *request, struct response *response)
 		const struct realm *realm = directory->realms[i];
 
 		if (caller_role(request->hub, request->caller.uid, realm->network.id, name) != 0)
-			json_array_append_new(list, view_network(realm));
+			json_put_last(&list, view_network(realm));
 	}
 	answer(response, 200, json_pack("{s:o}", "networks", list));
 }
@@ -97,9 +98,11 @@ void serve_add_network(struct request *request, struct response *response)
 	hub->work.changes++;
 	realm = directory_add_realm(&hub->directory, &network, NULL);
 	r = hub_add_addresses(hub, &network);
+	if (realm == NULL || r == -ENOMEM)
+		hub_start_anew("a new network cannot be kept", "out of memory");
 	if (r != 0)
 		log_error("network %s: cannot set the hub's addresses: %s", name, strerror(-r));
-	answer(response, 201, realm != NULL ? view_network(realm) : NULL);
+	answer(response, 201, view_network(realm));
 }
 
 void serve_set_network(struct request *request, struct response *response)

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "overlay/hub/views.h"
+#include "overlay/wire/json.h"
 
 /* --- who is concerned ------------------------------------------------ */
 
@@ -37,16 +38,27 @@ static int add_link(void *ctx, const struct node *node)
 	return 0;
 }
 
-/* The links of a node to those that changed after since. What cannot be found out is told when the
- * node asks anew. */
-static struct links find_links(struct hub *hub, int64_t id, uint64_t since)
+/* The links of a node to those that changed after since. */
+static int read_links(struct hub *hub, int64_t id, uint64_t since, struct links *ret_links)
 {
-	struct links links = {0};
-	int r = store_linked(hub->store, id, since, add_link, &links);
+	int r;
 
+	*ret_links = (struct links){0};
+	r = store_linked(hub->store, id, since, add_link, ret_links);
+	hub->work.links += ret_links->num;
 	if (r != 0)
-		log_error("links of node %lld: %s", (long long)id, store_error(hub->store));
-	hub->work.links += links.num;
+		free(ret_links->ids);
+	return r;
+}
+
+/* Those who are to hear of a change. */
+static struct links find_links(struct hub *hub, int64_t id)
+{
+	struct links links;
+
+	if (read_links(hub, id, 0, &links) != 0)
+		hub_start_anew(
+			"whom a change concerns cannot be found out", store_error(hub->store));
 	return links;
 }
 
@@ -60,8 +72,9 @@ static void read_seq(struct hub *hub, struct realm *realm)
 {
 	struct network network;
 
-	if (store_network_by_id(hub->store, realm->network.id, &network) == 0)
-		note_seq(realm, network.seq);
+	if (store_network_by_id(hub->store, realm->network.id, &network) != 0)
+		hub_start_anew("how far a network is cannot be found out", store_error(hub->store));
+	note_seq(realm, network.seq);
 }
 
 bool members_may_meet(const struct member *a, const struct member *b)
@@ -78,7 +91,8 @@ bool members_may_meet(const struct member *a, const struct member *b)
 
 /* --- lines ----------------------------------------------------------- */
 
-/* Send a line, which is given away. */
+/* Send a line, which is given away. Nothing may come after one that is missing: the node comes back
+ * and is told. */
 static void send_line(struct member *member, json_t *line)
 {
 	char *text = line != NULL ? json_dumps(line, JSON_COMPACT) : NULL;
@@ -86,11 +100,13 @@ static void send_line(struct member *member, json_t *line)
 
 	json_decref(line);
 	if (text == NULL) {
-		log_error("%s: out of memory", member->node.name);
+		log_error("%s: out of memory: its stream ends", member->node.name);
+		stream_end(member->stream);
 		return;
 	}
 	text[len] = '\n'; /* in place of its NUL */
-	stream_send(member->stream, text, len + 1, clock_boottime_ns());
+	if (member->stream != NULL)
+		stream_send(member->stream, text, len + 1, clock_boottime_ns());
 	free(text);
 }
 
@@ -106,8 +122,8 @@ static void send_peer(
 	json_t *line = json_pack("{s:s, s:I, s:o}", "event", "peer", "seq", (json_int_t)seq, "peer",
 		view_peer(member, peer));
 
-	if (line != NULL && rendezvous_is_awaited(&hub->rendezvous, peer->node.id, member->node.id))
-		(void)json_object_set_new(line, "awaited", json_true());
+	if (rendezvous_is_awaited(&hub->rendezvous, peer->node.id, member->node.id))
+		json_put(&line, "awaited", json_true());
 	send_line(member, line);
 }
 
@@ -166,7 +182,11 @@ void changes_start_stream(struct hub *hub, struct member *member, int fd, uint64
 		return;
 	}
 	note_seen(hub, member);
-	links = find_links(hub, member->node.id, is_full ? 0 : since);
+	if (read_links(hub, member->node.id, is_full ? 0 : since, &links) != 0) {
+		log_error("stream of %s: %s", member->node.name, store_error(hub->store));
+		stream_end(member->stream);
+		return;
+	}
 	if (is_full && since > seq)
 		since = 0;
 	stream_cork(member->stream);
@@ -222,21 +242,22 @@ struct member *changes_node(struct hub *hub, int64_t id)
 	bool was_active = member != NULL && member->node.state == NODE_ACTIVE;
 	struct links links;
 	struct node node;
+	int r = store_node(hub->store, id, &node);
 
-	if (store_node(hub->store, id, &node) != 0)
+	if (r == -ENOENT)
 		return NULL;
+	if (r != 0)
+		hub_start_anew("a node that changed cannot be read", store_error(hub->store));
 	if (member != NULL && node.seen_s < member->node.seen_s)
 		node.seen_s = member->node.seen_s;
 	member = directory_put(&hub->directory, &node);
-	if (member == NULL) {
-		log_error("node %lld: out of memory", (long long)id);
-		return NULL;
-	}
+	if (member == NULL)
+		hub_start_anew("a node that changed cannot be kept", "out of memory");
 	hub->work.changes++;
 	hub->expire_s = hub_now_s();
 	note_seq(member->realm, node.seq);
 	follow_state(hub, member, was_active);
-	links = find_links(hub, id, 0);
+	links = find_links(hub, id);
 	tell_self(member);
 	tell_both(hub, member, &links);
 	free(links.ids);
@@ -245,7 +266,7 @@ struct member *changes_node(struct hub *hub, int64_t id)
 
 void changes_endpoints(struct hub *hub, struct member *member, uint64_t seq)
 {
-	struct links links = find_links(hub, member->node.id, 0);
+	struct links links = find_links(hub, member->node.id);
 
 	hub->work.changes++;
 	note_seq(member->realm, seq);
@@ -260,7 +281,7 @@ void changes_endpoints(struct hub *hub, struct member *member, uint64_t seq)
 
 int changes_remove_node(struct hub *hub, const char *actor, struct member *member)
 {
-	struct links links = find_links(hub, member->node.id, 0);
+	struct links links = find_links(hub, member->node.id);
 	bool was_active = member->node.state == NODE_ACTIVE;
 	int r = 0;
 
@@ -379,7 +400,7 @@ void changes_policy(
 
 		if (member->realm != realm || member->stream == NULL)
 			continue;
-		links = find_links(hub, member->node.id, 0);
+		links = find_links(hub, member->node.id);
 		for (size_t i = 0; i < links.num; i++) {
 			const struct member *peer = directory_member(&hub->directory, links.ids[i]);
 

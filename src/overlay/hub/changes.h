@@ -12,8 +12,7 @@
 /* A stream begins, on a connected socket, which it takes over; since is what the node knows. */
 void changes_start_stream(struct hub *hub, struct member *member, int fd, uint64_t since);
 
-/* A node is new, or its state, name or tags changed. Returns the member, or NULL with a message in
- * the log: out of memory. */
+/* A node is new, or its state, name or tags changed. Returns the member, or NULL: there is none. */
 struct member *changes_node(struct hub *hub, int64_t id);
 
 /* A node's endpoints changed, and its seq is this now. */

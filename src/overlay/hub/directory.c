@@ -256,8 +256,8 @@ struct realm *directory_add_realm(
 {
 	const char *text = policy_text != NULL ? policy_text : "";
 	struct realm **realms, *realm;
-	char error[POLICY_ERROR_LEN];
-	unsigned line;
+	char error[POLICY_ERROR_LEN] = "out of memory";
+	unsigned line = 0;
 
 	realms = reallocarray(directory->realms, directory->num_realms + 1, sizeof(struct realm *));
 	if (realms == NULL)

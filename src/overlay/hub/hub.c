@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -112,6 +113,12 @@ void hub_close(struct hub *hub)
 	hub->store = NULL;
 }
 
+noreturn void hub_start_anew(const char *what, const char *why)
+{
+	log_error("%s: %s; the server begins anew", what, why);
+	_exit(1);
+}
+
 /* --- by time --------------------------------------------------------- */
 
 /* Nodes that the store has expired or removed; told of when it is done with it. */
@@ -193,6 +200,7 @@ uint64_t hub_expire(struct hub *hub, uint64_t now_ns)
 	if (hub->expire_s <= now_s || hub->expire_s > now_s + EXPIRE_EVERY_S)
 		expire_nodes(hub, now_s);
 	note_seen_nodes(hub, now_s);
+	tunnel_catch_up(&hub->tunnel, &hub->directory);
 	(void)streams_expire(hub->streams, now_ns);
 	leave_ns = tunnel_expire(&hub->tunnel, now_ns);
 	return leave_ns != 0 && leave_ns < next_ns ? leave_ns : next_ns;

@@ -5,6 +5,8 @@
 #ifndef ADIT_OVERLAY_HUB_HUB_H
 #define ADIT_OVERLAY_HUB_HUB_H
 
+#include <stdnoreturn.h>
+
 #include "overlay/hub/directory.h"
 #include "overlay/hub/rendezvous.h"
 #include "overlay/hub/roles.h"
@@ -48,6 +50,10 @@ MUST_CHECK int hub_remove_addresses(const struct hub *hub, const struct network 
 
 /* Do what is due by time. Returns when to call again, at most some seconds ahead. */
 uint64_t hub_expire(struct hub *hub, uint64_t now_ns);
+
+/* Memory does not say any more what the database says, because of `what`, and that of `why`: the
+ * process ends, and its launcher starts it again with what is there. */
+noreturn void hub_start_anew(const char *what, const char *why);
 
 int64_t hub_now_s(void);
 

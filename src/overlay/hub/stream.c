@@ -57,10 +57,13 @@ int streams_new(int epoll_fd, uint32_t tag, struct streams **ret_streams)
 	return 0;
 }
 
-static void end(struct stream *stream)
+void stream_end(struct stream *stream)
 {
-	struct streams *streams = stream->streams;
+	struct streams *streams;
 
+	if (stream == NULL)
+		return;
+	streams = stream->streams;
 	if (stream->owner != NULL)
 		*stream->owner = NULL;
 	close(stream->fd);
@@ -78,7 +81,7 @@ void streams_free(struct streams *streams)
 		return;
 	for (uint32_t number = 0; number < streams->end; number++) {
 		if (streams->slots[number] != NULL)
-			end(streams->slots[number]);
+			stream_end(streams->slots[number]);
 	}
 	deadlines_free(streams->deadlines);
 	free(streams);
@@ -115,7 +118,7 @@ int stream_start(struct streams *streams, int fd, uint64_t now_ns, struct stream
 		return -ENOMEM;
 	}
 	if (*owner != NULL)
-		end(*owner);
+		stream_end(*owner);
 	stream->number =
 		streams->num_unused > 0 ? streams->unused[--streams->num_unused] : streams->end++;
 	stream->streams = streams;
@@ -149,7 +152,7 @@ static bool flush(struct stream *stream)
 		if (len < 0 && errno == EAGAIN)
 			break;
 		if (len < 0) {
-			end(stream);
+			stream_end(stream);
 			return false;
 		}
 		stream->sent += (size_t)len;
@@ -163,7 +166,7 @@ static bool flush(struct stream *stream)
 		watch(stream, EPOLL_CTL_MOD, has_more ? EPOLLOUT : 0);
 	stream->waits_for_room = has_more;
 	if (!has_more && stream->finishes) {
-		end(stream);
+		stream_end(stream);
 		return false;
 	}
 	return true;
@@ -178,7 +181,7 @@ void stream_send(struct stream *stream, const char *data, size_t len, uint64_t n
 	streams->counts.bytes += len;
 	if (stream->queue.failed || stream->queue.len - stream->sent > STREAM_QUEUE_MAX) {
 		streams->counts.too_slow++;
-		end(stream);
+		stream_end(stream);
 	} else if (stream->is_corked && stream->queue.len - stream->sent < CORK_MAX) {
 		return;
 	} else if (stream->waits_for_room || flush(stream)) {
@@ -220,7 +223,7 @@ void streams_dispatch(struct streams *streams, uint32_t number, uint32_t events,
 	/* Nothing is to be read but the end; the event may be that of a stream before this one. */
 	if ((events & ~(uint32_t)EPOLLOUT) &&
 		(recv(stream->fd, &byte, 1, MSG_DONTWAIT) >= 0 || errno != EAGAIN))
-		end(stream);
+		stream_end(stream);
 	else if (events & EPOLLOUT)
 		set_deadline(stream, now_ns);
 }
@@ -235,7 +238,7 @@ uint64_t streams_expire(struct streams *streams, uint64_t now_ns)
 
 		/* Who has not read the last one for 5 minutes is gone. */
 		if (stream->waits_for_room)
-			end(stream);
+			stream_end(stream);
 		else
 			stream_send(stream, "\n", 1, now_ns);
 	}

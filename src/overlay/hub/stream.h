@@ -35,6 +35,9 @@ void stream_send(struct stream *stream, const char *data, size_t len, uint64_t n
 void stream_cork(struct stream *stream);
 void stream_uncork(struct stream *stream, uint64_t now_ns);
 
+/* End it at once: who reads it comes back, and is told what it has missed. Takes NULL. */
+void stream_end(struct stream *stream);
+
 /* End it when all that is queued was sent. It has no owner any more. Takes NULL. */
 void stream_finish(struct stream *stream);
 

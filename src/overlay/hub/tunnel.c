@@ -29,8 +29,10 @@ int tunnel_add(struct tunnel *tunnel, const struct member *member)
 	static const uint16_t families[] = {AF_INET, AF_INET6};
 	int r = 0;
 
-	if (peer == NULL)
+	if (peer == NULL) {
+		tunnel->is_behind = true;
 		return -ENOMEM;
+	}
 	memcpy(peer->public_key, member->node.public_key, KEY_LEN);
 	peer->flags = CONFIG_PEER_REPLACE_ALLOWED_IPS;
 	for (size_t i = 0; i < ARRAY_SIZE(families) && r == 0; i++) {
@@ -47,6 +49,7 @@ int tunnel_add(struct tunnel *tunnel, const struct member *member)
 		if (memcmp(leaving->public_key, peer->public_key, KEY_LEN) == 0)
 			*leaving = tunnel->leaving.peers[--tunnel->leaving.num_peers];
 	}
+	tunnel->is_behind |= r != 0;
 	return r;
 }
 
@@ -66,6 +69,7 @@ int tunnel_apply(struct tunnel *tunnel)
 	int r = tunnel->changes.num_peers > 0 ? set(tunnel, &tunnel->changes) : 0;
 
 	config_deinit(&tunnel->changes);
+	tunnel->is_behind |= r != 0;
 	return r;
 }
 
@@ -73,6 +77,7 @@ int tunnel_remove_later(struct tunnel *tunnel, const uint8_t public_key[KEY_LEN]
 {
 	int r = plan_removal(&tunnel->leaving, public_key);
 
+	tunnel->is_behind |= r != 0;
 	if (r == 0 && tunnel->leave_ns == 0)
 		tunnel->leave_ns = now_ns + LEAVE_NS;
 	return r;
@@ -88,6 +93,7 @@ uint64_t tunnel_expire(struct tunnel *tunnel, uint64_t now_ns)
 	if (r != 0)
 		log_error("tunnel: cannot remove peers: %s", strerror(-r));
 	config_deinit(&tunnel->leaving);
+	tunnel->is_behind |= r != 0;
 	tunnel->leave_ns = 0;
 	return 0;
 }
@@ -130,7 +136,23 @@ int tunnel_sync(struct tunnel *tunnel, const struct directory *directory)
 	}
 	config_deinit(&have);
 	map_deinit(&seen);
-	return r == 0 ? tunnel_apply(tunnel) : r;
+	if (r == 0)
+		return tunnel_apply(tunnel);
+	config_deinit(&tunnel->changes); /* it is half of a plan */
+	return r;
+}
+
+void tunnel_catch_up(struct tunnel *tunnel, const struct directory *directory)
+{
+	int r;
+
+	if (!tunnel->is_behind)
+		return;
+	tunnel->is_behind = false;
+	r = tunnel_sync(tunnel, directory);
+	if (r == 0)
+		log_error("tunnel: its peers are those of the database again");
+	tunnel->is_behind = r != 0;
 }
 
 void tunnel_look_for(struct tunnel *tunnel, struct member *member, uint64_t now_ns)

@@ -14,6 +14,7 @@ struct tunnel {
 	struct config changes; /* peers to be added and removed by the next tunnel_apply() */
 	struct config leaving; /* peers to be removed later: what we told them is on its way */
 	uint64_t leave_ns;     /* when; 0: none leaves */
+	bool is_behind;	       /* something failed: its peers may be others than they should */
 };
 
 /* Make the tunnel's peers those that are active, sparing sessions of those it has already. Returns
@@ -33,6 +34,9 @@ uint64_t tunnel_expire(struct tunnel *tunnel, uint64_t now_ns);
 
 /* Bring member->seen_at up to date by asking the tunnel; not if we did a moment ago. */
 void tunnel_look_for(struct tunnel *tunnel, struct member *member, uint64_t now_ns);
+
+/* Make good what has failed. To be called now and then. */
+void tunnel_catch_up(struct tunnel *tunnel, const struct directory *directory);
 
 void tunnel_deinit(struct tunnel *tunnel);
 
