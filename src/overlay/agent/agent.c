@@ -41,6 +41,12 @@ struct settings_files {
 
 static struct agent agent; /* one a process */
 
+static void must(bool ok, const char *what, int error)
+{
+	if (!ok)
+		role_fail(what, error);
+}
+
 /* --- settings --------------------------------------------------------- */
 
 static bool is_settings_name(const char *name)
@@ -114,6 +120,7 @@ static void add(const struct member_settings *settings)
 {
 	int r = agent_add(&agent, settings);
 
+	must(r != -ENOMEM, settings->link.network, r); /* to be started again with all of them */
 	if (r < 0)
 		log_error("%s: %s", settings->link.network, strerror(-r));
 }
@@ -159,6 +166,7 @@ static void add_joined(void)
 		if (agent_find(&agent, names[i]))
 			continue;
 		r = state_read(AGENT_FD_STATE, names[i], STATE_JOIN, &json);
+		must(r != -ENOMEM, names[i], r);
 		if (r < 0) {
 			log_error("%s: what was joined cannot be read: %s", names[i], strerror(-r));
 			continue;
@@ -271,12 +279,6 @@ static int open_netlink(void)
 
 /* --- life ------------------------------------------------------------- */
 
-static void must(bool ok, const char *what, int error)
-{
-	if (!ok)
-		role_fail(what, error);
-}
-
 static void read_hostname(void)
 {
 	char hostname[256] = "";
@@ -322,12 +324,14 @@ void agent_main(const char *subject)
 	const char *config_dir = getenv(AGENT_ENV_CONFIG);
 	struct settings_files files;
 	gid_t gid = group_of_admins();
+	int r;
 
 	(void)subject;
 	log_set_prefix("adit-agent");
 	must(config_dir, "environment", -EINVAL);
 	files = read_settings(config_dir);
-	must(crypto_init() == 0, "crypto", -EIO);
+	r = crypto_init();
+	must(r == 0, "libcrypto lacks an algorithm", r);
 	must(curl_global_init(CURL_GLOBAL_NOTHING) == 0, "libcurl", -EIO);
 	agent_confine();
 

@@ -239,6 +239,8 @@ static void reap(struct launcher *launcher)
 		if (pid == agent_pid && WIFSIGNALED(status))
 			log_error("the agent died (signal %d, %s)", WTERMSIG(status),
 				role_death(WTERMSIG(status)));
+		else if (pid == agent_pid && WEXITSTATUS(status) != 0)
+			log_error("the agent ended (status %d)", WEXITSTATUS(status));
 		if (pid == agent_pid)
 			agent_pid = 0;
 		else if (launcher_reaped(launcher, pid, ifname))
@@ -330,15 +332,18 @@ int main(int argc, char *argv[])
 	files.state_fd = open_state_dir(options.state);
 	if (files.state_fd < 0)
 		return fail(options.state, files.state_fd);
+	if (setenv(AGENT_ENV_CONFIG, options.config, 1) < 0)
+		return fail("cannot start", -errno);
+	launcher = launcher_new(options.program);
+	if (!launcher)
+		return fail("cannot start", -ENOMEM);
+	signal_fd = open_signals();
+	if (signal_fd < 0)
+		return fail("cannot start", -errno);
 	make_parent(options.socket);
 	files.listen_fd = listen_on(options.socket);
 	if (files.listen_fd < 0)
 		return fail(options.socket, files.listen_fd);
-	setenv(AGENT_ENV_CONFIG, options.config, 1);
-	launcher = launcher_new(options.program);
-	signal_fd = open_signals();
-	if (!launcher || signal_fd < 0)
-		return fail("cannot start", -ENOMEM);
 	drill_arm("launcher");
 	launcher_enter_sandbox(options.socket, options.state);
 	notify_ready();

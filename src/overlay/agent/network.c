@@ -177,8 +177,11 @@ int network_new(
 static void load(struct network *n, uint64_t now_ns)
 {
 	json_t *json;
+	int r = state_read(AGENT_FD_STATE, n->name, STATE_KNOWN, &json);
 
-	if (state_read(AGENT_FD_STATE, n->name, STATE_KNOWN, &json) < 0)
+	if (r == -ENOMEM) /* or it would be forgotten with what is saved next */
+		role_fail("what is known cannot be read", r);
+	if (r < 0)
 		return;
 	if (member_load(n->member, json, now_ns) < 0)
 		state_put_aside(AGENT_FD_STATE, n->name, STATE_KNOWN,

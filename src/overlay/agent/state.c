@@ -91,11 +91,15 @@ int state_read(int dir_fd, const char *network, enum state_file file, json_t **r
 	r = read_file(dir_fd, name, &data, &len);
 	if (r < 0)
 		return r;
+	errno = 0;
 	*ret_json = json_loadb(data, len, JSON_REJECT_DUPLICATES, &error);
+	r = errno;
 	wipe(data, len);
 	free(data);
 	if (*ret_json)
 		return 0;
+	if (r == ENOMEM) /* nothing is wrong with the file; jansson does not say so itself */
+		return -ENOMEM;
 	put_aside(dir_fd, network, suffixes[file], len == 0 ? "it is empty" : error.text);
 	return -EBADMSG;
 }
