@@ -130,6 +130,7 @@ class Life(Attempt):
     def identity(self, node):
         """Number and key, once it has joined."""
         result = node.run(ADIT, "status", "--json", check=False)
+        assert result.code != 0 or result.out.endswith("}\n"), repr(result.out)
         for network in json.loads(result.out)["networks"] if result.code == 0 else []:
             if network["state"] == "active":
                 return network["id"], network["public_key"]

@@ -252,9 +252,10 @@ void control_reply(struct control *control, uint64_t id, int code, const struct 
 
 	if (!client || client->out.len > 0)
 		return;
-	text_printf(&client->out, "%d\n", code);
-	if (text->data)
-		text_append(&client->out, text->data, text->len);
+	if (text->failed)
+		text_printf(&client->out, "1\nthe agent is out of memory\n");
+	else
+		text_printf(&client->out, "%d\n%s", code, text->data ? text->data : "");
 	if (client->out.failed ||
 		loop_watch(control->loop, client->fd, EPOLLOUT, client_ready, client) < 0)
 		client_close(client);

@@ -79,7 +79,7 @@ void network_close_tunnel(void *ctx)
 
 	network_close_uapi(n);
 	r = launch_end_tunnel(AGENT_FD_LAUNCHER, n->ifname);
-	if (r < 0 && r != -ENOENT)
+	if (r < 0 && r != -ENOENT && r != -EPIPE) /* a launcher that ends does it by itself */
 		log_error("%s: cannot end %s: %s", n->name, n->ifname, strerror(-r));
 }
 

@@ -194,6 +194,8 @@ static void write_json(struct agent *agent, struct text *text)
 	data = json_dumps(json, JSON_INDENT(2));
 	if (data)
 		text_printf(text, "%s\n", data);
+	else
+		text->failed = true;
 	free(data);
 	json_decref(json);
 }

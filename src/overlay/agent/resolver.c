@@ -4,6 +4,7 @@
  */
 #include "overlay/agent/resolver.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+
+#include "privsep/role.h"
 
 enum { STACK_SIZE = 256 * 1024 };
 
@@ -25,6 +28,7 @@ struct resolver {
 	struct endpoint endpoints[RESOLVER_ADDRESSES_MAX];
 	unsigned num;
 	int error;
+	bool lacked_memory;
 };
 
 static bool endpoint_from_info(
@@ -53,7 +57,9 @@ static void *resolve(void *ctx)
 	const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
 	struct addrinfo *infos = NULL;
 
+	errno = 0;
 	resolver->error = getaddrinfo(resolver->host, NULL, &hints, &infos);
+	resolver->lacked_memory = resolver->error != 0 && errno == ENOMEM;
 	for (const struct addrinfo *info = resolver->error == 0 ? infos : NULL;
 		info && resolver->num < RESOLVER_ADDRESSES_MAX; info = info->ai_next) {
 		if (endpoint_from_info(&resolver->endpoints[resolver->num], info, resolver->port))
@@ -81,6 +87,9 @@ static void is_done(void *ctx, uint32_t events)
 	(void)events;
 	if (read(resolver->pipe[0], &byte, 1) != 1)
 		return;
+	/* what the C library could not load once it never loads: in another process it may */
+	if (resolver->lacked_memory)
+		role_fail("name service", -ENOMEM);
 	if (resolver->done)
 		resolver->done(resolver->ctx, resolver->endpoints, resolver->num,
 			resolver->error == 0 ? NULL : gai_strerror(resolver->error));
