@@ -19,6 +19,7 @@
 enum {
 	READ_SIZE = 65536,
 	PUSH_MAX = 65536, /* bytes that may wait for a subscriber to read */
+	PAUSE_MS = 20,
 };
 
 struct client {
@@ -36,6 +37,7 @@ struct client {
 struct local_server {
 	int listen_fd, inotify_fd; /* owned */
 	int spare_fd;		   /* owned; given up for a client that is to be turned away */
+	bool is_short;		   /* of descriptors or memory for clients; it was said */
 	struct sockaddr_un addr;
 	const char *name; /* the last part of addr */
 	uint64_t num_served;
@@ -250,35 +252,49 @@ static struct client *place_for_client(struct local_server *server)
 	return silent;
 }
 
-/* There is no descriptor for a client that waits: another has to go, or else itself. Were it left
- * waiting, poll would not wait. */
-static void make_room(struct local_server *server)
+static int next_client(const struct local_server *server)
 {
-	struct client *silent = longest_silent(server);
+	return accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/* Turn a client away, by the descriptor that is kept for this. What becomes free may be another
+ * process's at once, when it is the system that has no more: then the client goes on waiting, and
+ * because of it poll does not wait, so we do. */
+static void turn_away(struct local_server *server)
+{
 	int fd;
 
-	if (silent) {
-		client_close(silent);
-		return;
-	}
-	log_error("a client is turned away: %m");
+	if (!server->is_short)
+		log_error("a client is turned away: %m");
+	server->is_short = true;
 	if (server->spare_fd >= 0)
 		close(server->spare_fd);
-	fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	fd = next_client(server);
 	if (fd >= 0)
 		close(fd);
+	else
+		poll(NULL, 0, PAUSE_MS);
 	server->spare_fd = new_socket();
 }
 
 static void accept_client(struct local_server *server)
 {
-	int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = next_client(server), error = errno;
+	struct client *silent;
 
-	if (fd >= 0)
+	if (fd >= 0) {
 		*place_for_client(server) =
 			(struct client){.fd = fd, .served = ++server->num_served};
-	else if (errno == EMFILE || errno == ENFILE)
-		make_room(server);
+		if (server->spare_fd < 0)
+			server->spare_fd = new_socket();
+		server->is_short = false;
+	} else if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+		silent = longest_silent(server);
+		if (silent) /* it has to go, so that there is room for who may have more to say */
+			client_close(silent);
+		else
+			turn_away(server);
+	}
 }
 
 /* Whether the file of our own name was removed. */

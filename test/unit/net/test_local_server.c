@@ -46,6 +46,30 @@ static ssize_t answer(void *ctx, const char *data, size_t len, size_t *scan, str
 	return end + 1 - data;
 }
 
+/* accept4 and poll of the server go through here. */
+int __real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+int __real_poll(struct pollfd *fds, nfds_t num, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t num, int timeout_ms);
+
+static int accept_error; /* 0: none */
+static unsigned accepts_that_fail, num_pauses;
+
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	if (accepts_that_fail == 0)
+		return __real_accept4(fd, addr, len, flags);
+	accepts_that_fail--;
+	errno = accept_error;
+	return -1;
+}
+
+int __wrap_poll(struct pollfd *fds, nfds_t num, int timeout_ms)
+{
+	num_pauses += num == 0;
+	return num == 0 ? 0 : __real_poll(fds, num, timeout_ms);
+}
+
 /* Serve until nothing happens any more. Returns what the last dispatch did. */
 static bool serve(void)
 {
@@ -373,6 +397,50 @@ static void a_socket_may_be_handed_down(void **state)
 	teardown(NULL);
 }
 
+/* Not even the descriptor that was kept for it helps: somebody else has it. */
+static void while_no_client_can_be_accepted_nothing_spins(void **state)
+{
+	static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		int fd;
+
+		accept_error = errors[i];
+		accepts_that_fail = 20; /* two a turn */
+		num_pauses = 0;
+		fd = new_client();
+		assert_int_equal(num_pauses, 10);
+		say(fd, "at last\n");
+		hears(fd, "at last\n");
+		close(fd);
+		assert_true(serve());
+	}
+}
+
+/* Another client has to go first; a single failure costs nobody else anything. */
+static void who_is_silent_makes_room_for_a_descriptor(void **state)
+{
+	int silent = new_client(), fd;
+
+	(void)state;
+	accept_error = EMFILE;
+	accepts_that_fail = 1;
+	num_pauses = 0;
+	fd = new_client();
+	is_sent_away(silent);
+	say(fd, "one\n");
+	hears(fd, "one\n");
+	accepts_that_fail = 2;
+	accept_error = ECONNABORTED;
+	silent = new_client();
+	say(fd, "two\n");
+	hears(fd, "two\n");
+	assert_int_equal(num_pauses, 0);
+	close(fd);
+	close(silent);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +458,10 @@ int main(void)
 			the_longest_silent_client_makes_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			the_file_is_roots_and_its_removal_the_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			while_no_client_can_be_accepted_nothing_spins, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			who_is_silent_makes_room_for_a_descriptor, setup, teardown),
 		cmocka_unit_test(a_stale_file_is_replaced),
 		cmocka_unit_test(a_socket_may_be_handed_down),
 	};
