@@ -21,9 +21,10 @@ void dh_clamp(uint8_t private_key[KEY_LEN])
 void dh_public(uint8_t ret_public[KEY_LEN], const uint8_t private_key[KEY_LEN])
 {
 	size_t len = KEY_LEN;
-	EVP_PKEY *pkey =
-		EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", NULL, private_key, KEY_LEN);
+	EVP_PKEY *pkey;
 
+	crypto_begin();
+	pkey = EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", NULL, private_key, KEY_LEN);
 	crypto_check(pkey != NULL);
 	crypto_check(EVP_PKEY_get_raw_public_key(pkey, ret_public, &len));
 	EVP_PKEY_free(pkey);
@@ -39,9 +40,11 @@ static EVP_PKEY *derivation_key(const uint8_t private_key[KEY_LEN])
 		OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, private_copy, KEY_LEN),
 		OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, public_dummy, KEY_LEN),
 		OSSL_PARAM_END};
-	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
+	EVP_PKEY_CTX *context;
 	EVP_PKEY *pkey = NULL;
 
+	crypto_begin();
+	context = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
 	memcpy(private_copy, private_key, KEY_LEN);
 	crypto_check(context != NULL);
 	crypto_check(EVP_PKEY_fromdata_init(context));

@@ -34,6 +34,11 @@ static bool is_out_of_memory(void)
 	return errno == ENOMEM || ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE;
 }
 
+void crypto_begin(void)
+{
+	errno = 0;
+}
+
 void crypto_check(int result)
 {
 	if (result == 1)
@@ -64,6 +69,7 @@ static void contexts_free(void *unused)
 
 const struct crypto_contexts *crypto_contexts(void)
 {
+	crypto_begin();
 	if (contexts.chacha20)
 		return &contexts;
 	crypto_check(pthread_setspecific(contexts_key, &contexts) == 0);
@@ -126,7 +132,7 @@ int crypto_init(void)
 {
 	int r;
 
-	errno = 0;
+	crypto_begin();
 	r = init();
 	return r < 0 && is_out_of_memory() ? -ENOMEM : r;
 }

@@ -26,7 +26,11 @@ struct crypto_contexts {
 
 extern const uint8_t crypto_zeros[KEY_LEN];
 
-/* The contexts of this thread. */
+/* Before a call to libcrypto whose result is checked: a lack of memory that somebody else had
+ * before is not its reason. */
+void crypto_begin(void);
+
+/* The contexts of this thread, to begin with. */
 const struct crypto_contexts *crypto_contexts(void);
 
 /* End this process unless a call to libcrypto returned success where only a lack of memory (then it
