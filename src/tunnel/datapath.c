@@ -181,60 +181,77 @@ static void forget_source(const struct request *request)
 		endpoint_clear_source(endpoint);
 }
 
-static int handle_request(const struct request *request)
+static void answer_sync(void)
 {
 	const struct ack ack = {REQUEST_SYNC};
+
+	memory_hide_heap();
+	memory_rest();
+	ipc_tell(DATAPATH_FD_MONITOR, &ack, sizeof(ack), "monitor");
+}
+
+/* What cannot fail. Returns false when it is none of that. */
+static bool obey_request(const struct request *request, uint64_t now_ns)
+{
 	struct allowedips *table = transport_allowedips(dp.transport);
-	const uint64_t now_ns = clock_boottime_ns();
 
 	switch ((enum request_type)request->type) {
 	case REQUEST_SYNC:
-		memory_hide_heap();
-		memory_rest();
-		ipc_tell(DATAPATH_FD_MONITOR, &ack, sizeof(ack), "monitor");
-		return 0;
+		answer_sync();
+		return true;
 	case REQUEST_SET_PUBLIC_KEY:
 		transport_set_public_key(dp.transport, request->key);
-		return 0;
+		return true;
 	case REQUEST_SET_LINK:
 		transport_set_link(dp.transport, request->link.up, request->link.mtu);
-		return 0;
-	case REQUEST_ADD_PEER:
-		return transport_add_peer(dp.transport, request->peer_id);
+		return true;
 	case REQUEST_REMOVE_PEER:
 		transport_remove_peer(dp.transport, request->peer_id);
-		return 0;
+		return true;
 	case REQUEST_SET_ENDPOINT:
 		transport_set_endpoint(dp.transport, request->peer_id, &request->endpoint);
-		return 0;
-	case REQUEST_ADD_ALLOWED_IP:
-		return transport_add_allowed_ip(
-			dp.transport, request->peer_id, &request->prefix, now_ns);
+		return true;
 	case REQUEST_REMOVE_ALLOWED_IP:
 		allowedips_remove(table, &request->prefix, request->peer_id);
-		return 0;
+		return true;
 	case REQUEST_CLEAR_ALLOWED_IPS:
 		allowedips_remove_peer(table, request->peer_id);
-		return 0;
+		return true;
 	case REQUEST_SET_SOCKETS: /* the rest of it */
 	case REQUEST_FORGET_SOURCES:
 		transport_forget_sources(dp.transport);
-		return 0;
+		return true;
 	case REQUEST_FORGET_SOURCE:
 		forget_source(request);
-		return 0;
-	case REQUEST_GET_PEER:
-		return report_peer(request);
+		return true;
 	case REQUEST_WATCH:
 		transport_watch(dp.transport, request->watch, now_ns);
-		return 0;
+		return true;
 	case REQUEST_REFUSE:
 		transport_refuse(dp.transport, &request->prefix, now_ns);
-		return 0;
-	case REQUEST_SET_KEEPALIVE:
-		break;
+		return true;
+	default:
+		return false;
 	}
-	return -EPROTO;
+}
+
+static int handle_request(const struct request *request)
+{
+	const uint64_t now_ns = clock_boottime_ns();
+
+	if (obey_request(request, now_ns))
+		return 0;
+	switch ((enum request_type)request->type) {
+	case REQUEST_ADD_PEER:
+		return transport_add_peer(dp.transport, request->peer_id);
+	case REQUEST_ADD_ALLOWED_IP:
+		return transport_add_allowed_ip(
+			dp.transport, request->peer_id, &request->prefix, now_ns);
+	case REQUEST_GET_PEER:
+		return report_peer(request);
+	default:
+		return -EPROTO;
+	}
 }
 
 /* As many descriptors as it says, each a UDP socket of its family. */

@@ -33,8 +33,10 @@ enum {
 	END_TIMEOUT_MS = 1000,
 	ANSWER_TIMEOUT_S = 10,
 	MAX_WANTED = 64, /* addresses that are passed on in one turn */
-	NUM_POLLFDS = 6, /* besides those of the local server */
 };
+
+/* What is polled for; then come those of the local server. */
+enum { POLL_SIGNALS, POLL_LINK, POLL_WANTED, POLL_VAULT, POLL_ENGINE, POLL_DATAPATH, NUM_POLLFDS };
 
 /* Routes may change in bursts: look at sticky sources this long after the first change. */
 #define SOURCES_DELAY_NS SECOND_NS
@@ -354,6 +356,21 @@ static int check_sources(void)
 	return -1;
 }
 
+static void fill_pollfds(struct pollfd ret_fds[NUM_POLLFDS])
+{
+	const int fds[] = {
+		[POLL_SIGNALS] = monitor.signal_fd,
+		[POLL_LINK] = link_monitor_fd(monitor.link),
+		[POLL_WANTED] = monitor.neighbours.wanted,
+		[POLL_VAULT] = monitor.neighbours.vault,
+		[POLL_ENGINE] = monitor.neighbours.engine,
+		[POLL_DATAPATH] = monitor.neighbours.datapath,
+	};
+
+	for (unsigned i = 0; i < NUM_POLLFDS; i++)
+		ret_fds[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+}
+
 void monitor_main(const char *ifname)
 {
 	struct pollfd fds[NUM_POLLFDS + LOCAL_SERVER_MAX_POLLFDS];
@@ -369,12 +386,7 @@ void monitor_main(const char *ifname)
 		unsigned num;
 		int n;
 
-		fds[0] = (struct pollfd){.fd = monitor.signal_fd, .events = POLLIN};
-		fds[1] = (struct pollfd){.fd = link_monitor_fd(monitor.link), .events = POLLIN};
-		fds[2] = (struct pollfd){.fd = monitor.neighbours.wanted, .events = POLLIN};
-		fds[3] = (struct pollfd){.fd = monitor.neighbours.vault, .events = POLLIN};
-		fds[4] = (struct pollfd){.fd = monitor.neighbours.engine, .events = POLLIN};
-		fds[5] = (struct pollfd){.fd = monitor.neighbours.datapath, .events = POLLIN};
+		fill_pollfds(fds);
 		num = local_server_pollfds(monitor.server, fds + NUM_POLLFDS);
 		if (!local_server_has_subscriber(monitor.server))
 			settings_watch(monitor.settings, false);
@@ -385,13 +397,14 @@ void monitor_main(const char *ifname)
 			end_on("poll", -errno);
 		if (n <= 0)
 			continue;
-		if (fds[0].revents)
+		if (fds[POLL_SIGNALS].revents)
 			handle_signals();
-		if (fds[3].revents || fds[4].revents || fds[5].revents)
+		if (fds[POLL_VAULT].revents || fds[POLL_ENGINE].revents ||
+			fds[POLL_DATAPATH].revents)
 			neighbours_refuse_unasked(&monitor.neighbours);
-		if (fds[1].revents)
+		if (fds[POLL_LINK].revents)
 			follow_link();
-		if (fds[2].revents)
+		if (fds[POLL_WANTED].revents)
 			pass_wanted();
 		if (!local_server_dispatch(
 			    monitor.server, uapi_answer, &uapi, fds + NUM_POLLFDS, num)) {
