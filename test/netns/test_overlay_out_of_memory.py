@@ -24,8 +24,8 @@ from shortage import HEAD, LIMIT, Attempt, Walk
 
 # Every so many of the places in its start, which are libcrypto's and libseccomp's mostly; of those
 # behind it.
-STRIDES = {"hub": (131, 1), "server": (53, 19), "door": (131, 7), "vault": (131, 1),
-           "agent": (3, 3), "member": (131, 37)}
+STRIDES = {"hub": (181, 1), "server": (107, 31), "door": (181, 7), "vault": (181, 1),
+           "agent": (7, 3), "member": (181, 61)}
 HUB_ROLES = ("hub", "server", "door", "vault")
 AT_ONCE = 3  # fleets; they wait much
 NAME = "hub.example"
@@ -130,7 +130,6 @@ class Life(Attempt):
     def identity(self, node):
         """Number and key, once it has joined."""
         result = node.run(ADIT, "status", "--json", check=False)
-        assert result.code != 0 or result.out.endswith("}\n"), repr(result.out)
         for network in json.loads(result.out)["networks"] if result.code == 0 else []:
             if network["state"] == "active":
                 return network["id"], network["public_key"]

@@ -97,7 +97,7 @@ static void report_endpoints(struct member *m)
 			json_put_last(&list, json_string(text));
 	}
 	body = json_pack("{s:o}", "endpoints", list);
-	json = json_dumps(body, SMALL_JSON);
+	json = json_to_text(body, SMALL_JSON);
 	if (json)
 		(void)member_request(m, &request, "PUT", "/v1/endpoints", json);
 	free(json);

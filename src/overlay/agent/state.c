@@ -14,6 +14,7 @@
 
 #include "base/encoding.h"
 #include "base/log.h"
+#include "overlay/wire/json.h"
 
 enum { FILE_MAX = 16 << 20, FILE_NAME_LEN = NETWORK_NAME_MAX + 16 };
 
@@ -195,7 +196,7 @@ static int write_file(
 
 int state_write(int dir_fd, const char *network, enum state_file file, const json_t *json)
 {
-	char *data = json_dumps(json, JSON_INDENT(1));
+	char *data = json_to_text(json, JSON_INDENT(1));
 	int r;
 
 	if (!data)

@@ -95,7 +95,7 @@ bool members_may_meet(const struct member *a, const struct member *b)
  * and is told. */
 static void send_line(struct member *member, json_t *line)
 {
-	char *text = line != NULL ? json_dumps(line, JSON_COMPACT) : NULL;
+	char *text = line != NULL ? json_to_text(line, JSON_COMPACT) : NULL;
 	size_t len = text != NULL ? strlen(text) : 0;
 
 	json_decref(line);

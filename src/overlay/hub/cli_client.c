@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "overlay/hub/cli.h"
+#include "overlay/wire/json.h"
 
 enum { TIMEOUT_S = 20, ANSWER_MAX = 256 << 20 };
 
@@ -116,7 +117,7 @@ static int transfer(CURL *curl, const struct cli *cli, const char *method, const
 
 int cli_ask(struct cli *cli, const char *method, char *path, json_t *body, json_t **ret_answer)
 {
-	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+	char *text = body != NULL ? json_to_text(body, JSON_COMPACT) : NULL;
 	CURL *curl = curl_easy_init();
 	int r;
 

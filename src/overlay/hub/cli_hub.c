@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "overlay/hub/cli.h"
+#include "overlay/wire/json.h"
 
 /* --- audit ----------------------------------------------------------- */
 
@@ -31,8 +32,8 @@ static void add_event_row(struct cli_table *table, const json_t *event)
 	const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII; /* it is cut */
 	char id[24], *before, *after, change[512];
 
-	before = json_dumps(json_object_get(event, "before"), flags);
-	after = json_dumps(json_object_get(event, "after"), flags);
+	before = json_to_text(json_object_get(event, "before"), flags);
+	after = json_to_text(json_object_get(event, "after"), flags);
 	snprintf(id, sizeof(id), "%lld", cli_integer(event, "id"));
 	snprintf(change, sizeof(change), "%.240s%s%.240s", before != NULL ? before : "",
 		before != NULL && after != NULL ? " -> " : "", after != NULL ? after : "");

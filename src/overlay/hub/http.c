@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "overlay/hub/changes.h"
 #include "overlay/hub/router.h"
+#include "overlay/wire/json.h"
 
 enum {
 	CONNECTIONS_MAX = 16384,
@@ -99,7 +100,7 @@ static bool find_caller(
 static enum MHD_Result send_answer(
 	struct MHD_Connection *connection, unsigned status, const json_t *body)
 {
-	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+	char *text = body != NULL ? json_to_text(body, JSON_COMPACT) : NULL;
 	struct MHD_Response *response;
 	enum MHD_Result result;
 

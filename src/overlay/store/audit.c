@@ -5,6 +5,7 @@
 #include "overlay/store/internal.h"
 
 #include "base/text.h"
+#include "overlay/wire/json.h"
 
 static void append_field(struct text *text, const void *data, size_t len)
 {
@@ -87,7 +88,7 @@ static char *json_text(const json_t *json)
 {
 	if (!json)
 		return NULL;
-	return json_is_null(json) ? strdup("") : json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+	return json_is_null(json) ? strdup("") : json_to_text(json, JSON_COMPACT | JSON_SORT_KEYS);
 }
 
 static int insert_event(struct store *store, const struct audit_event *event)

@@ -13,4 +13,7 @@
 void json_put(json_t **object, const char *key, json_t *value);
 void json_put_last(json_t **list, json_t *value);
 
+/* As json_dumps, which without memory may leave out a key: the text, for free(), or NULL. */
+char *json_to_text(const json_t *json, size_t flags);
+
 #endif

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -67,9 +68,49 @@ static void it_is_whole_or_not_there(void **state)
 	assert_int_equal(num_held, 0);
 }
 
+/* malloc itself is refused here: the text is not jansson's. */
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+static long mallocs = -1; /* until one that fails; negative: none does */
+
+void *__wrap_malloc(size_t size)
+{
+	return mallocs-- == 0 ? NULL : __real_malloc(size);
+}
+
+static void text_is_whole_or_not_there(void **state)
+{
+	json_t *json;
+	char key[32], *whole, *text = NULL;
+	long num = 0;
+
+	(void)state;
+	json_set_alloc_funcs(malloc, free);
+	json = json_object();
+	for (unsigned i = 0; i < 1000;
+		i++) { /* so that the text has to grow in each kind of part */
+		snprintf(key, sizeof(key), "a key that is %u", i);
+		json_put(&json, key, json_integer(i));
+	}
+	whole = json_to_text(json, JSON_COMPACT | JSON_SORT_KEYS);
+	assert_non_null(whole);
+	for (; text == NULL; num++) {
+		mallocs = num;
+		text = json_to_text(json, JSON_COMPACT | JSON_SORT_KEYS);
+		mallocs = -1;
+	}
+	assert_string_equal(text, whole);
+	assert_in_range(num, 5, 50);
+	free(whole);
+	free(text);
+	json_decref(json);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(it_is_whole_or_not_there)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(it_is_whole_or_not_there),
+		cmocka_unit_test(text_is_whole_or_not_there)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
