@@ -14,7 +14,7 @@ from hosts import wait_until
 
 TRIES = 3
 LIMIT = 20  # seconds a program may take for everything, on a loaded machine
-HEAD = 8    # places of our own that a process begins with
+HEAD = 8    # places that a process begins with, before libcrypto's
 # These end themselves, or crash, when they get no memory; none of them is used but at the start.
 FRAGILE = ("libseccomp", "libc", "libnss", "ld-linux")
 
@@ -84,8 +84,8 @@ class Attempt:
 class Walk:
     """One process, place by place: of those in its start every so many, of those behind it others."""
 
-    def __init__(self, attempt, role, stride, behind=1):
-        self.attempt, self.role = attempt, role
+    def __init__(self, attempt, role, stride, behind=1, head=HEAD):
+        self.attempt, self.role, self.head = attempt, role, head
         self.stride, self.behind = (1, 1) if os.environ.get("EVERY_PLACE") else (stride, behind)
         self.tried = self.ended = 0
 
@@ -101,14 +101,15 @@ class Walk:
         return hit, hit and not attempt.started_without
 
     def run(self):
-        place, in_start = 0, True
+        place, in_start, begin = 0, True, time.monotonic()
         while in_start:
             _, in_start = self.go(place)
-            place += self.stride if place >= HEAD else 1
+            place += self.stride if place >= self.head else 1
         place = max(0, place - 2 * self.stride) + 1  # the last one in the start, or just behind
         while self.go(place)[0]:
             place += self.behind
+        self.took_s = time.monotonic() - begin
         return self
 
     def __str__(self):
-        return f"{self.role}: {self.tried} allocations refused, {self.ended} of them the end"
+        return f"{self.role}: {self.tried} allocations refused, {self.ended} of them the end, {self.took_s:.0f} s"

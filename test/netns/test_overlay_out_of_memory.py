@@ -20,12 +20,13 @@ import pytest
 from drills import BUILD, build
 from hosts import Lab, wait_until
 from machines import ADIT, AGENT, HUB, Fleet
-from shortage import HEAD, LIMIT, Attempt, Walk
+from shortage import LIMIT, Attempt, Walk
 
 # Every so many of the places in its start, which are libcrypto's and libseccomp's mostly; of those
 # behind it.
-STRIDES = {"hub": (181, 1), "server": (107, 31), "door": (181, 7), "vault": (181, 1),
-           "agent": (7, 3), "member": (181, 61)}
+STRIDES = {"hub": (241, 97), "server": (131, 47), "door": (331, 97), "vault": (331, 97),
+           "agent": (11, 7), "member": (241, 97)}
+HEAD = 2
 HUB_ROLES = ("hub", "server", "door", "vault")
 AT_ONCE = 3  # fleets; they wait much
 NAME = "hub.example"
@@ -35,9 +36,10 @@ allow crew -> *
 test allow tag:lidar -> node:robot2 : tcp/22
 """
 
-MISSING = re.compile(r"^(adit\S*|\w+\.c:\d+): .*(Cannot allocate memory|out of memory|not enough memory|Memory allocation failure)", re.M)
-# These end a process that gets no memory, in their own words, or crash it.
+MISSING = re.compile(r"^adit\S*: .*(Cannot allocate memory|out of memory|not enough memory)", re.M)
+# These end a process that gets no memory, or crash it; the first says so, in its own words.
 BRITTLE = ("libnftables", "libnftnl", "libmnl", "libcurl")
+SAID = re.compile(r"^\w+\.c:\d+: .*(Cannot allocate memory|Memory allocation failure)$", re.M)
 # The programs go on without their unprivileged half, but not with this test.
 GONE = re.compile(r"^adit-hub: the \w+ (ended|died)|^adit-agent: the agent (ended|died|does not run)", re.M)
 
@@ -64,16 +66,16 @@ class Rig:
     def machines(self):
         return [each for each in (self.hub, *self.nodes) if hasattr(each, "process")]
 
-    def end(self):
+    def end(self, is_brittle=lambda machine: False):
         """All that runs ends, in good order, and nothing is left."""
         for machine in reversed(self.machines()):
             running = machine.process.poll() is None
             code = machine.process.stop()
-            assert code == 0 or not running, f"exit code {code}: {machine.process.output()}"
+            assert code == 0 or not running or is_brittle(machine), machine.process.output()
             wait_until(lambda: machine.pids() == [machine.holder.pid], 5, "all have ended")
             left = machine.run("sh", "-c", "ls /run/adit /run/wireguard /sys/class/net "
                                            "2>/dev/null || true").out
-            assert not re.search(r"\.sock|adit-hub|robots", left), left
+            assert not re.search(r"\.sock|adit-hub|robots", left) or is_brittle(machine), left
             del machine.process
 
     def forget(self):
@@ -137,7 +139,7 @@ class Life(Attempt):
 
     def joins(self, node):
         def join():
-            node.run(ADIT, "join", self.link, "--wait", "--timeout", "10", check=False)
+            node.run(ADIT, "join", self.link, "--wait", "--timeout", "6", check=False)
             found = self.identity(node)
             if found:
                 self.members[node] = found
@@ -146,6 +148,7 @@ class Life(Attempt):
 
     def tags_it(self, node, *tags):
         def tag():
+            self.tags[node] = None  # what is cut short is either
             done = self.does("node", "tag", NETWORK, node.name, *tags)()
             if done:
                 self.tags[node] = list(tags)
@@ -158,8 +161,7 @@ class Life(Attempt):
             gone = "no network" in node.run(ADIT, "status", check=False).out
             if gone:
                 self.members.pop(node, None)
-                if not self.does("node", "show", NETWORK, node.name)():  # the hub has heard of it
-                    self.tags.pop(node, None)
+                self.tags[node] = None  # gone with the node, if the hub has heard of it
             return gone
         return leave
 
@@ -190,8 +192,11 @@ class Life(Attempt):
 
     # What is left
 
+    def is_brittle(self):
+        return self.was_hit() and (self.whom().startswith(BRITTLE) or SAID.search(self.said()))
+
     def judge(self):
-        fragile = self.is_fragile() or self.whom().startswith(BRITTLE)
+        fragile = self.is_fragile() or self.is_brittle()
         assert fragile or MISSING.search(self.said()), self.said()
         assert fragile or "died (signal" not in self.said(), self.said()
         code = self.process.wait(5) if ": the hub ends" in self.said() else self.process.poll()
@@ -199,7 +204,7 @@ class Life(Attempt):
 
     def clear(self):
         try:
-            self.rig.end()
+            self.rig.end(lambda machine: machine is self.drilled and self.is_brittle())
             if self.was_hit():
                 self.restart()
                 self.rig.end()
@@ -220,7 +225,8 @@ class Life(Attempt):
             shown = self.hub.run(HUB, "node", "show", NETWORK, node.name, "--json")
             assert json.loads(shown.out)["id"] == identity[0]
             found = json.loads(shown.out)["tags"]
-            assert sorted(found) == sorted(self.tags.get(node, [])), (node.name, found, self.tags)
+            wanted = self.tags.get(node, [])
+            assert wanted is None or sorted(found) == sorted(wanted), found
 
 
 @pytest.fixture
@@ -232,8 +238,8 @@ def rigs(tmp_path):
 
 def test_places(rigs):
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        walks = [pool.submit(Walk(functools.partial(Life, rig), role, *strides).run)
+        walks = [pool.submit(Walk(functools.partial(Life, rig), role, *strides, head=HEAD).run)
                  for rig, (role, strides) in zip(rigs, STRIDES.items())]
     for walk in [each.result() for each in walks]:
         print(walk)
-        assert walk.tried > HEAD
+        assert walk.tried > 5
