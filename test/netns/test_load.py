@@ -19,11 +19,14 @@ import drills
 from hosts import wait_until
 from traffic import Tcp, answers, ping
 from tunnels import AditTunnel, WireguardGoTunnel, adit_command
+from wire import Tap
 
 PORT = 51820
 FORGED_PER_S = 10_000
 JUNK_PER_S = 500_000
 SECONDS = 8
+QUIET_SECONDS = 2  # of TCP without a flood, to compare with
+MESSAGE_DATA = b"\4\0\0\0"
 # A handshake message that is lost is sent again after 5 s; it takes two of them, one for the cookie.
 IN_TIME = 30
 SOON = 5
@@ -67,8 +70,19 @@ class Rig:
         out = self.ours.run(*adit_command(), "show", self.tunnel.ifname, "--json").out
         return collections.Counter(json.loads(out)["dropped"])
 
-    def flood(self, program, rate, *public_key):
-        return self.stranger.popen(program, "10.9.3.1", PORT, rate, 2 * IN_TIME, *public_key)
+    def flood(self, program, rate, *what):
+        return self.stranger.popen(program, "10.9.3.1", PORT, rate, 2 * IN_TIME, *what)
+
+    def receiver_index(self):
+        """Of our session with the honest peer, as everybody on that wire sees it."""
+        tap = Tap(self.ours, "eth0")
+        ping(self.theirs, "10.8.0.1")
+        seen = tap.wait(lambda datagram: datagram.source == "10.9.1.2" and
+                        datagram.payload.startswith(MESSAGE_DATA))
+        return int.from_bytes(seen.payload[4:8], "little")
+
+    def transfer(self, seconds):
+        return Tcp(self.theirs, self.ours, "10.8.0.1", seconds)
 
     def newcomer(self, kind, number):
         """A peer that we know and that never was here; it begins."""
@@ -99,6 +113,10 @@ def check_progress(report):
     return [round(each / 1e6) for each in moved]
 
 
+def bits_per_second(report):
+    return report["end"]["sum_received"]["bits_per_second"]
+
+
 def say_if_fewer(rate, wanted):
     if rate < 0.9 * wanted:
         warnings.warn(f"this machine managed {rate:.0f} datagrams a second of {wanted}")
@@ -107,9 +125,10 @@ def say_if_fewer(rate, wanted):
 def test_forged_initiations(rig, flood_program):
     """They cost us arithmetic, until they are asked for cookies that their senders do not want."""
     kinds = [AditTunnel] + [WireguardGoTunnel] * bool(shutil.which("wireguard-go"))
+    quiet = bits_per_second(rig.transfer(QUIET_SECONDS).finish())
     begin = time.monotonic()
     flood = rig.flood(flood_program, FORGED_PER_S, rig.tunnel.public_key)
-    transfer = Tcp(rig.theirs, rig.ours, "10.8.0.1", SECONDS)
+    transfer = rig.transfer(SECONDS)
     wait_until(lambda: rig.heard()[0] > 1000, SOON, "cookie replies are on the wire")
     asked = time.monotonic()
     waiting = {rig.newcomer(kind, number): kind.__name__ for number, kind in enumerate(kinds, 1)}
@@ -118,27 +137,45 @@ def test_forged_initiations(rig, flood_program):
         assert time.monotonic() - asked < IN_TIME, f"kept out: {waiting}"
         for address in [each for each in waiting if answers(rig.friends, each)]:
             took[waiting.pop(address)] = f"{time.monotonic() - asked:.1f} s"
-    moved = check_progress(transfer.finish())
+    report = transfer.finish()
+    moved = check_progress(report)
     assert flood.poll() is None
     rate = rig.dropped().total() / (time.monotonic() - begin)
     flood.stop()
     cookies, others = rig.heard()
     print(f"{rate:.0f} forged initiations a second, {cookies} cookie replies; in after {took}; "
-          f"TCP moved {moved} MB")
+          f"TCP moved {moved} MB, {bits_per_second(report) / quiet:.2f} of what it does without")
     assert others == 0
     say_if_fewer(rate, FORGED_PER_S)
     ping(rig.theirs, "10.8.0.1", count=20)
 
 
 def test_junk(rig, flood_program):
+    """All types and sizes, also of the session that there is; none leaves a trace but in the counts of
+    what was dropped, and a peer that comes meanwhile gets in."""
+    quiet = bits_per_second(rig.transfer(QUIET_SECONDS).finish())
+    index = rig.receiver_index()
+    before = rig.dropped()
     begin = time.monotonic()
-    flood = rig.flood(flood_program, JUNK_PER_S)
-    moved = check_progress(Tcp(rig.theirs, rig.ours, "10.8.0.1", SECONDS).finish())
-    rate = rig.dropped()["bad_mac1"] / (time.monotonic() - begin)
-    sent = rig.sent() / (time.monotonic() - begin)
+    flood = rig.flood(flood_program, JUNK_PER_S, "junk", index)
+    transfer = rig.transfer(SECONDS)
+    newcomer = rig.newcomer(AditTunnel, 1)
+    wait_until(lambda: answers(rig.friends, newcomer), IN_TIME, "a newcomer is let in")
+    took = time.monotonic() - begin
+    report = transfer.finish()
+    moved = check_progress(report)
+    dropped = rig.dropped() - before
+    seconds = time.monotonic() - begin
+    sent = rig.sent() / seconds
+    assert flood.poll() is None
     flood.stop()
     ping(rig.theirs, "10.8.0.1", count=20)
-    print(f"{sent:.0f} datagrams a second of {JUNK_PER_S} wanted, {rate:.0f} of them read; "
-          f"TCP moved {moved} MB")
+    print(f"{sent:.0f} datagrams a second of {JUNK_PER_S} wanted, {dropped.total() / seconds:.0f} of "
+          f"them read; in after {took:.1f} s; TCP moved {moved} MB, "
+          f"{bits_per_second(report) / quiet:.2f} of what it does without; {dict(dropped)}")
+    for reason in ("wrong_length", "unknown_type", "bad_mac1", "unknown_index", "bad_tag"):
+        assert dropped[reason] > 0, reason
+    assert not [reason for reason in dropped if reason in ("replayed", "bad_inner", "not_allowed")]
+    assert rig.receiver_index() == index, "the session is another"
     assert rig.heard() == [0, 0]
     say_if_fewer(sent, JUNK_PER_S)
