@@ -24,8 +24,8 @@ from shortage import LIMIT, Attempt, Walk
 
 # Every so many of the places in its start, which are libcrypto's and libseccomp's mostly; of those
 # behind it.
-STRIDES = {"hub": (241, 97), "server": (131, 47), "door": (331, 97), "vault": (331, 97),
-           "agent": (11, 7), "member": (241, 97)}
+STRIDES = {"hub": (361, 131), "server": (211, 71), "door": (491, 131), "vault": (491, 131),
+           "agent": (17, 11), "member": (361, 131)}
 HEAD = 2
 HUB_ROLES = ("hub", "server", "door", "vault")
 AT_ONCE = 3  # fleets; they wait much
@@ -75,7 +75,8 @@ class Rig:
             wait_until(lambda: machine.pids() == [machine.holder.pid], 5, "all have ended")
             left = machine.run("sh", "-c", "ls /run/adit /run/wireguard /sys/class/net "
                                            "2>/dev/null || true").out
-            assert not re.search(r"\.sock|adit-hub|robots", left) or is_brittle(machine), left
+            # the socket of a program that fails stays; it makes way for that of the next
+            assert not re.search(r"adit-hub|robots" + r"|\.sock" * (code == 0), left), left
             del machine.process
 
     def forget(self):
