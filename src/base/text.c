@@ -101,13 +101,15 @@ static bool is_shown(uint32_t code)
 bool text_is_plain(const char *data, size_t len)
 {
 	const uint8_t *bytes = (const void *)data;
-	uint32_t code = 0;
+	uint32_t code;
 
 	for (size_t i = 0, num; i < len; i += num) {
 		num = decode(bytes + i, len - i, &code);
-		if (code == '\r' && i + 1 < len && data[i + 1] == '\n')
+		if (num == 0)
+			return false;
+		if (data[i] == '\r' && i + 1 < len && data[i + 1] == '\n')
 			continue; /* a line of a file of another system */
-		if (num == 0 || !is_shown(code))
+		if (!is_shown(code))
 			return false;
 	}
 	return true;
