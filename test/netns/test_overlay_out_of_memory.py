@@ -24,11 +24,11 @@ from shortage import LIMIT, Attempt, Walk
 
 # Every so many of the places in its start, which are libcrypto's and libseccomp's mostly; of those
 # behind it.
-STRIDES = {"hub": (361, 131), "server": (211, 71), "door": (491, 131), "vault": (491, 131),
-           "agent": (17, 11), "member": (361, 131)}
+STRIDES = {"member": (361, 131), "server": (211, 71), "door": (491, 131), "agent": (17, 11),
+           "hub": (361, 131), "vault": (491, 131)}
 HEAD = 2
 HUB_ROLES = ("hub", "server", "door", "vault")
-AT_ONCE = 3  # fleets; they wait much
+AT_ONCE = len(STRIDES)  # fleets; they wait much
 NAME = "hub.example"
 NETWORK = "robots"
 POLICY = """group crew = tag:lidar node:robot2
@@ -140,7 +140,7 @@ class Life(Attempt):
 
     def joins(self, node):
         def join():
-            node.run(ADIT, "join", self.link, "--wait", "--timeout", "6", check=False)
+            node.run(ADIT, "join", self.link, "--wait", "--timeout", "3", check=False)
             found = self.identity(node)
             if found:
                 self.members[node] = found
