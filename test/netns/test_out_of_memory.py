@@ -23,8 +23,8 @@ from shortage import LIMIT, Attempt, Ended, Walk
 from tunnels import SOCKETS, AditTunnel, key, public
 from wire import udp
 
-ENDS = re.compile(r"^adit: \w+: (monitor|vault|engine|datapath): .*: Cannot allocate memory"
-                  r"(: the tunnel ends)?$|^adit: \w+: cannot start the monitor: Cannot allocate memory$", re.M)
+ENDS = re.compile(r"^adit: \w+: ((monitor|vault|engine|datapath): )?.*: Cannot allocate memory"
+                  r"(: the tunnel ends)?$", re.M)
 # In the middle of its start a process is in libcrypto's, where there are a thousand places:
 # test/unit/crypto/test_out_of_memory.c tries them all, here it is every so many.
 ROLES = {"starter": 1, "monitor": 1, "vault": 37, "engine": 37, "datapath": 37}
