@@ -45,7 +45,8 @@ class Attempt:
         return re.search("is refused, for (.*)", self.said())[1]
 
     def is_fragile(self):
-        return not self.started and self.whom().startswith(FRAGILE)
+        # a starter makes its sandbox when all the others are up
+        return self.whom().startswith(FRAGILE[:1] if self.started else FRAGILE)
 
     def has_ended(self):
         return self.process.poll() is not None
