@@ -332,7 +332,8 @@ def test_reboot_with_the_hub_down(fleet, robots):
     destination = address(other)
     robots.process.stop(signal.SIGKILL)
     one.reboot()
-    assert one.run("ip", "link", "show", "robots", check=False).code != 0
+    wait_until(lambda: one.run("ip", "link", "show", "robots", check=False).code, 5,
+               "its interface is gone")
     one.start()
     wait_until(lambda: one.run("ping", "-c", "1", "-W", "1", destination, check=False).code == 0,
                10, "the peer that was known answers")
