@@ -162,6 +162,38 @@ static int allow_clone(scmp_filter_ctx filter, uint32_t mask, uint32_t flags)
 		      : r;
 }
 
+/* Files, but none that gives its user's rights to who executes it. Where no file is made the C
+ * library says 0. */
+static int allow_files(scmp_filter_ctx filter)
+{
+	static const struct {
+		int call;
+		unsigned mode; /* which argument */
+	} calls[] = {
+#ifdef __NR_open
+		{SCMP_SYS(open), 2},
+#endif
+		{SCMP_SYS(openat), 3}, {SCMP_SYS(fchmod), 1}};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls) && r == 0; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].call, 1,
+			SCMP_CMP(calls[i].mode, SCMP_CMP_MASKED_EQ, S_ISUID | S_ISGID, 0));
+	return r;
+}
+
+/* Calls that are newer than Linux 6.4, and than all our lists: a C library that tries them at a
+ * program's start does without where they are missing. */
+static int miss_newer(scmp_filter_ctx filter)
+{
+	const int newest = SCMP_SYS(landlock_restrict_self) + 4; /* numbered alike everywhere */
+	int r = 0;
+
+	for (int call = newest + 1; call <= newest + 60 && r == 0; call++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), call, 0);
+	return r;
+}
+
 /* A loader may try to change what it is about to execute (BTI on arm64), and can do without. */
 static int allow_programs(scmp_filter_ctx filter)
 {
@@ -169,6 +201,10 @@ static int allow_programs(scmp_filter_ctx filter)
 				    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 	int r = allow_clone(filter, namespaces, 0);
 
+	if (r == 0)
+		r = allow_files(filter);
+	if (r == 0)
+		r = miss_newer(filter);
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -381,25 +417,35 @@ static void exclude_from_dumps(void)
 	int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0 || write(fd, "0", 1) != 1)
-		log_debug("this kernel has no filter for core dumps");
+		log_debug("/proc/self/coredump_filter stays as it is: %m");
 	if (fd >= 0)
 		close(fd);
 }
 
 /* What sandbox_choose_user has written, if it was called. */
+/* The number of a user or group, up to this character. 0 is root, and the last means "no change" to
+ * the kernel. Returns what follows, or NULL. */
+static const char *read_id(const char *text, char end, uint32_t *ret_id)
+{
+	uint64_t id = 0;
+
+	for (; *text >= '0' && *text <= '9' && id < UINT32_MAX; text++)
+		id = 10 * id + (uint64_t)(*text - '0');
+	*ret_id = (uint32_t)id;
+	return *text == end && id > 0 && id < UINT32_MAX ? text + 1 : NULL;
+}
+
 void sandbox_user(uid_t *ret_uid, gid_t *ret_gid)
 {
 	const char *text = getenv(SANDBOX_ENV_USER);
-	char *end;
 
 	*ret_uid = NOBODY;
 	*ret_gid = NOBODY;
 	if (!text)
 		return;
-	*ret_uid = (uid_t)strtoul(text, &end, 10);
-	if (*ret_uid == 0 || *end != ':')
-		role_fail(SANDBOX_ENV_USER, -EINVAL);
-	*ret_gid = (gid_t)strtoul(end + 1, NULL, 10);
+	text = read_id(text, ':', ret_uid);
+	if (!text || !read_id(text, '\0', ret_gid))
+		role_fail(SANDBOX_ENV_USER ": USER:GROUP in numbers that are not root's", -EINVAL);
 }
 
 /* Who may not do it, for want of CAP_SETPCAP, was started with what it may have. */
@@ -433,13 +479,17 @@ void sandbox_choose_user(void)
 {
 	const struct passwd *user;
 	char text[32];
+	uid_t uid;
+	gid_t gid;
 
-	if (getenv(SANDBOX_ENV_USER))
+	if (getenv(SANDBOX_ENV_USER)) {
+		sandbox_user(&uid, &gid); /* to complain once, and now */
 		return;
+	}
 	user = getpwnam("adit");
 	if (!user)
 		user = getpwnam("nobody");
-	if (user && user->pw_uid != 0)
+	if (user && user->pw_uid != 0 && user->pw_gid != 0)
 		snprintf(text, sizeof(text), "%u:%u", user->pw_uid, user->pw_gid);
 	else
 		snprintf(text, sizeof(text), "%u:%u", NOBODY, NOBODY);
@@ -468,10 +518,10 @@ void sandbox_enter(const struct sandbox *sandbox)
 	if (!sandbox->has_no_secrets)
 		sandbox_lock_memory();
 	exclude_from_dumps();
-	if (starts_programs) {
+	if (starts_programs)
 		limit_writing(sandbox); /* the places may take a capability to be found */
+	if (sandbox->keeps_user)
 		capabilities = find_capabilities(capabilities);
-	}
 	sandbox_bound_capabilities(starts_programs ? capabilities : 0);
 	must(setgroups(0, NULL), "setgroups");
 	if (!sandbox->keeps_user)

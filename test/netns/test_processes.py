@@ -78,6 +78,25 @@ def test_the_processes_are_those_of_the_architecture(running):
         assert words == [f"adit-{name}", running.ifname]
 
 
+@pytest.mark.parametrize("user", (
+    "0:0", "0:65534", "65534:0", "65534:", "65534", "65534:65534x", "65534 :65534", "-1:-1",
+    "4294967295:4294967295", "65534:4294967295", "4294967296:4294967296", "nobody:nogroup", ""))
+def test_roles_become_nobody_who_is_root(host, user):
+    """Also not by a number that the kernel takes for another."""
+    done = host.run("env", f"ADIT_USER={user}", *adit_command(), "run", new_name(), check=False)
+    assert done.code == 1
+    assert re.fullmatch("adit: .*ADIT_USER: .*numbers.*: Invalid argument\n", done.err), done.err
+
+
+def test_a_starter_that_may_end_nobody(host):
+    """A container may have been given less than all: what can be done without is."""
+    name = new_name()
+    running = Running(host, name, ["setpriv", "--bounding-set=-kill", *adit_command(), "run", name])
+    configure(running)
+    assert running.process.stop() == 0
+    wait_until(running.is_gone, 5, "all is gone")
+
+
 def test_messages_may_grow_a_file_and_nothing_else(host):
     """Where stderr is a file, as in most tests, a role may write to it; else to none."""
     name = new_name()
