@@ -20,6 +20,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -64,6 +65,13 @@ static long attack_remove(int number)
 #else
 	return syscall(SYS_unlinkat, AT_FDCWD, OWN_FILE, 0);
 #endif
+}
+
+/* Who executes the file would be whose it is. */
+static long attack_set_user_id(int number)
+{
+	(void)number;
+	return syscall(SYS_fchmod, STDERR_FILENO, S_ISUID | S_IRUSR | S_IWUSR);
 }
 
 static long attack_proc_mem(int number)
@@ -300,6 +308,7 @@ static const struct attack {
 	{"openat", attack_openat},
 	{"create", attack_create},
 	{"remove", attack_remove},
+	{"set-user-id", attack_set_user_id},
 	{"proc-mem", attack_proc_mem},
 	{"socket-inet", attack_socket_inet},
 	{"socket-unix", attack_socket_unix},

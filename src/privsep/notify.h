@@ -8,4 +8,9 @@
 /* Tell systemd, if it started us and wants to know, that we are ready. */
 void notify_ready(void);
 
+/* The same in two steps, the first before a sandbox: the socket to tell it by, which the second
+ * closes. -1: nobody wants to know. */
+int notify_open(void);
+void notify_ready_on(int fd);
+
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -115,6 +116,7 @@ static int place_fds(const int *fds, unsigned num_fds)
 {
 	int high[ROLE_MAX_FDS];
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct stat messages;
 
 	null = null < 0 ? -1 : duplicate(null);
 	if (null < 0 || num_fds > ROLE_MAX_FDS)
@@ -129,8 +131,9 @@ static int place_fds(const int *fds, unsigned num_fds)
 		if (dup2(high[i], ROLE_FIRST_FD + (int)i) < 0)
 			return -1;
 	}
-	/* a terminal would let us read what is typed there */
-	if (isatty(STDERR_FILENO)) {
+	/* a terminal would let us read what is typed there; isatty() makes other calls in each libc
+	 */
+	if (fstat(STDERR_FILENO, &messages) == 0 && S_ISCHR(messages.st_mode)) {
 		int terminal = open("/proc/self/fd/2", O_WRONLY | O_NOCTTY | O_CLOEXEC);
 
 		if (terminal >= 0)

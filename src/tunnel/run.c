@@ -152,8 +152,8 @@ static void remove_uapi_file(void)
 static void enter_sandbox(void)
 {
 	static const int calls[] = {SCMP_SYS(waitid), SCMP_SYS(wait4), SCMP_SYS(getppid),
-		SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(newfstatat),
-		ROLES_REMOVE_FILE_CALL};
+		SCMP_SYS(close), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep),
+		SCMP_SYS(newfstatat), ROLES_REMOVE_FILE_CALL};
 	const struct sandbox_exception exceptions[] = {{SCMP_SYS(kill), 0, (uint32_t)monitor_pid},
 		{SCMP_SYS(kill), 0, (uint32_t)-monitor_pid}};
 
@@ -195,31 +195,32 @@ static int wait_end(void)
 	return result;
 }
 
-static void announce(int ready_fd)
+/* Once the tunnel is up: say so, also on ready_fd if that is not -1. Returns its exit status. */
+static int watch(const char *ifname, int ready_fd)
 {
-	notify_ready();
-	if (ready_fd >= 0)
-		(void)!write(ready_fd, "", 1);
-}
-
-/* Once the tunnel is up. Returns its exit status. */
-static int watch(const char *ifname)
-{
-	int status;
+	int notify_fd = notify_open(), status;
 
 	find_uapi_file(ifname);
 	enter_sandbox();
 	memory_rest();
+	notify_ready_on(notify_fd);
+	if (ready_fd >= 0) {
+		(void)!write(ready_fd, "", 1);
+		close(ready_fd);
+	}
 	status = wait_end();
 	remove_uapi_file();
 	return status;
 }
 
 /* When it did not come up. */
-static int bury(const char *ifname)
+static int bury(const char *ifname, int ready_fd)
 {
-	int status = wait_end();
+	int status;
 
+	if (ready_fd >= 0)
+		close(ready_fd);
+	status = wait_end();
 	uapi_remove_socket(ifname);
 	return status;
 }
@@ -241,9 +242,10 @@ static void take_signals(void)
 static int supervise(const char *ifname, int ready_fd)
 {
 	sigset_t signals, before;
-	bool is_ready;
 	int fd;
 
+	prctl(PR_SET_NAME,
+		"adit"); /* a launcher executes us by a descriptor, whose number it was */
 	take_signals();
 	drill_arm("starter");
 	sandbox_choose_user();
@@ -258,12 +260,7 @@ static int supervise(const char *ifname, int ready_fd)
 	if (fd < 0)
 		return 1;
 	close_others(fd, ready_fd < 0 ? fd : ready_fd);
-	is_ready = wait_ready(fd);
-	if (is_ready)
-		announce(ready_fd);
-	if (ready_fd >= 0)
-		close(ready_fd);
-	return is_ready ? watch(ifname) : bury(ifname);
+	return wait_ready(fd) ? watch(ifname, ready_fd) : bury(ifname, ready_fd);
 }
 
 /* Leave the terminal. stderr stays if the user asked to hear more, as with wireguard-go, else it

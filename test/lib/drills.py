@@ -18,7 +18,8 @@ BUILD = REPO / "build-drills"
 
 # What a process with all rights gets from the attempt; 0 is success.
 ATTACKS = {
-    "open": 0, "openat": 0, "create": 0, "remove": 0, "proc-mem": 0,
+    "open": 0, "openat": 0, "create": 0, "remove": 0, "set-user-id": 0,
+    "proc-mem": 0,
     "socket-inet": 0, "socket-unix": 0, "socket-netlink": 0, "socket-packet": 0, "socket-raw": 0,
     "socketpair": 0,
     "execve": 0, "clone": 0, "ptrace": 0, "kill": 0, "pidfd": 0, "read-memory": 0,

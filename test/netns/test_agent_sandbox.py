@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """The agent finds its hub by name from within its sandbox."""
 
+import os
 import re
+import shutil
 
 import pytest
 
 from hosts import wait_until
-from machines import Fleet
+from machines import ADIT, Fleet
 from processes import Role, children
 
+SOMEBODY = 12345
 NAME_SERVER = """
 import socket, struct
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -87,3 +90,17 @@ def test_a_name_that_nobody_has(fleet, server):
     wait_until(lambda: "nobody.invalid: " in node.process.output(), 20, "it says that in words")
     assert agent_of(node.process).pid == agent
     node.join(hub.link("robots"))
+
+
+def test_a_program_where_root_is_not_let_in_later(fleet, tmp_path):
+    """As when it was built in the home directory of somebody: the launcher has lost the right to go
+    there when it starts a tunnel."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(ADIT, home)
+    hub, node = hub_with_robots(fleet), fleet.node("robot1")
+    os.chown(home, SOMEBODY, SOMEBODY)
+    home.chmod(0o700)
+    node.start("--tunnel-program", home / "adit")
+    node.join(hub.link("robots"))
+    assert node.run("ip", "link", "show", "robots").code == 0

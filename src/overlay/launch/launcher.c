@@ -37,6 +37,7 @@ struct tunnel {
 
 struct launcher {
 	char *program;
+	int program_fd; /* O_PATH: later we may not go where it is; -1: it is not there */
 	bool is_ready;
 	struct tunnel tunnels[MAX_TUNNELS];
 };
@@ -52,6 +53,7 @@ struct launcher *launcher_new(const char *program)
 		free(launcher);
 		return NULL;
 	}
+	launcher->program_fd = open(program, O_PATH | O_CLOEXEC);
 	return launcher;
 }
 
@@ -133,13 +135,13 @@ static bool answers(const char *ifname, int timeout_ms)
 
 /* In the child: become `adit run IFNAME`, with nothing of ours but stderr, the log level, and whom
  * its roles become: to ask the name service for that takes calls that only its modules know. */
-static _Noreturn void become_tunnel(const char *program, const char *ifname, pid_t parent)
+static _Noreturn void become_tunnel(
+	const struct launcher *launcher, const char *ifname, pid_t parent)
 {
-	static char log_level[64], user[64];
+	static char log_level[64], user[64], program[64];
 	const char *level = getenv("LOG_LEVEL");
 	char *environment[] = {log_level, user, NULL};
-	char *argv[] = {
-		(char *)(uintptr_t)program, (char[]){"run"}, (char *)(uintptr_t)ifname, NULL};
+	char *argv[] = {launcher->program, (char[]){"run"}, (char *)(uintptr_t)ifname, NULL};
 	int null = open("/dev/null", O_RDWR);
 	sigset_t none;
 	uid_t uid;
@@ -148,14 +150,16 @@ static _Noreturn void become_tunnel(const char *program, const char *ifname, pid
 	snprintf(log_level, sizeof(log_level), "LOG_LEVEL=%s", level ? level : "");
 	sandbox_user(&uid, &gid);
 	snprintf(user, sizeof(user), SANDBOX_ENV_USER "=%u:%u", uid, gid);
+	snprintf(program, sizeof(program), "/proc/self/fd/%d", launcher->program_fd);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid(); /* what a terminal sends comes to us, and we pass it on */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() == parent && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
-		dup2(null, STDOUT_FILENO) >= 0 && close_range(STDERR_FILENO + 1, ~0U, 0) == 0)
-		execve(program, argv, environment);
-	log_error("cannot start %s: %m", program);
+		dup2(null, STDOUT_FILENO) >= 0 &&
+		close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+		execve(launcher->program_fd < 0 ? launcher->program : program, argv, environment);
+	log_error("cannot start %s: %m", launcher->program);
 	_exit(127);
 }
 
@@ -245,7 +249,7 @@ static int start_tunnel(struct launcher *launcher, const char *ifname)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		become_tunnel(launcher->program, ifname, parent);
+		become_tunnel(launcher, ifname, parent);
 	tunnel->pid = pid;
 	memcpy(tunnel->ifname, ifname, strlen(ifname) + 1);
 	return await_tunnel(tunnel);
@@ -272,6 +276,8 @@ void launcher_free(struct launcher *launcher)
 	}
 	for (size_t i = 0; i < MAX_TUNNELS; i++)
 		end_tunnel(&launcher->tunnels[i]);
+	if (launcher->program_fd >= 0)
+		close(launcher->program_fd);
 	free(launcher->program);
 	free(launcher);
 }

@@ -34,6 +34,10 @@ enum {
 	       CAPABILITY(CAP_IPC_LOCK)	    /* children lock memory, if RLIMIT_MEMLOCK is low */
 };
 
+/* How the C library asks whether something is a terminal, since glibc 2.42; its headers have it for
+ * those alone that do without <sys/ioctl.h>. */
+#define TCGETS2_OF_GLIBC_2_42 ((uint32_t)_IOC(_IOC_READ, 'T', 0x2a, 44))
+
 static const int calls[] = {
 	/* processes: a program's start, waiting, giving up rights; namespaces are in none of it */
 	SCMP_SYS(execve), SCMP_SYS(set_tid_address), SCMP_SYS(wait4), SCMP_SYS(waitid),
@@ -61,19 +65,18 @@ static const int calls[] = {
 	SCMP_SYS(time),
 #endif
 	/* files */
-	SCMP_SYS(openat), SCMP_SYS(close), SCMP_SYS(close_range), SCMP_SYS(fstat),
-	SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(fstatfs), SCMP_SYS(lseek),
-	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(fsync),
-	SCMP_SYS(fdatasync), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fcntl),
-	SCMP_SYS(fchmod), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlinkat),
-	SCMP_SYS(getdents64), SCMP_SYS(mkdirat), SCMP_SYS(unlinkat), SCMP_SYS(renameat),
-	SCMP_SYS(renameat2), SCMP_SYS(chdir), SCMP_SYS(getcwd), SCMP_SYS(umask), SCMP_SYS(msync),
-	SCMP_SYS(memfd_create), SCMP_SYS(dup), SCMP_SYS(dup3), SCMP_SYS(pipe2),
-	SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch),
+	SCMP_SYS(close), SCMP_SYS(close_range), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+	SCMP_SYS(statx), SCMP_SYS(fstatfs), SCMP_SYS(lseek), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
+	SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
+	SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fcntl), SCMP_SYS(faccessat),
+	SCMP_SYS(faccessat2), SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(mkdirat),
+	SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(chdir),
+	SCMP_SYS(getcwd), SCMP_SYS(umask), SCMP_SYS(msync), SCMP_SYS(memfd_create), SCMP_SYS(dup),
+	SCMP_SYS(dup3), SCMP_SYS(pipe2), SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch),
 #ifdef __NR_open /* newer architectures have only those with a directory, or more arguments */
-	SCMP_SYS(open), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(access), SCMP_SYS(readlink),
-	SCMP_SYS(mkdir), SCMP_SYS(unlink), SCMP_SYS(rename), SCMP_SYS(dup2), SCMP_SYS(pipe),
-	SCMP_SYS(epoll_wait), SCMP_SYS(select),
+	SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(access), SCMP_SYS(readlink), SCMP_SYS(mkdir),
+	SCMP_SYS(unlink), SCMP_SYS(rename), SCMP_SYS(dup2), SCMP_SYS(pipe), SCMP_SYS(epoll_wait),
+	SCMP_SYS(select),
 #endif
 	/* connections and events */
 	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(connect), SCMP_SYS(accept), SCMP_SYS(accept4),
@@ -87,11 +90,12 @@ static const int calls[] = {
 static const struct sandbox_exception exceptions[] = {{SCMP_SYS(socket), 0, AF_UNIX},
 	{SCMP_SYS(socket), 0, AF_INET}, {SCMP_SYS(socket), 0, AF_INET6},
 	{SCMP_SYS(socket), 0, AF_NETLINK}, {SCMP_SYS(socketpair), 0, AF_UNIX},
-	{SCMP_SYS(ioctl), 1, TCGETS}, {SCMP_SYS(ioctl), 1, FIONREAD}, {SCMP_SYS(ioctl), 1, FIONBIO},
-	{SCMP_SYS(ioctl), 1, SIOCGIFINDEX}, {SCMP_SYS(ioctl), 1, SIOCGIFNAME},
-	{SCMP_SYS(ioctl), 1, TUNSETIFF}, {SCMP_SYS(ioctl), 1, TUNGETIFF},
-	{SCMP_SYS(ioctl), 1, TUNSETOFFLOAD}, {SCMP_SYS(ioctl), 1, TUNSETVNETHDRSZ},
-	{SCMP_SYS(ioctl), 1, TUNSETQUEUE}};
+	{SCMP_SYS(ioctl), 1, TCGETS}, {SCMP_SYS(ioctl), 1, TCGETS2_OF_GLIBC_2_42},
+	{SCMP_SYS(ioctl), 1, TIOCGWINSZ}, {SCMP_SYS(ioctl), 1, FIONREAD},
+	{SCMP_SYS(ioctl), 1, FIONBIO}, {SCMP_SYS(ioctl), 1, SIOCGIFINDEX},
+	{SCMP_SYS(ioctl), 1, SIOCGIFNAME}, {SCMP_SYS(ioctl), 1, TUNSETIFF},
+	{SCMP_SYS(ioctl), 1, TUNGETIFF}, {SCMP_SYS(ioctl), 1, TUNSETOFFLOAD},
+	{SCMP_SYS(ioctl), 1, TUNSETVNETHDRSZ}, {SCMP_SYS(ioctl), 1, TUNSETQUEUE}};
 
 void launcher_enter_sandbox(const char *socket, const char *state)
 {
