@@ -72,30 +72,41 @@ void text_deinit(struct text *text)
 	*text = (struct text){0};
 }
 
-/* One character of UTF-8. Returns its length, 0 if it is none. Those that are longer than need be
- * are what they stand for: a control character does not hide in one. */
+/* One character of UTF-8. Returns its length, 0 if it is none: one that is longer than need be or
+ * half of a UTF-16 pair, which somebody else may read as what it is not, or is beyond Unicode. */
 static size_t decode(const uint8_t *data, size_t len, uint32_t *ret_code)
 {
+	static const uint32_t first[] = {0, 0, 0x80, 0x800, 0x10000}; /* by length */
 	size_t num = *data < 0x80	    ? 1
 		     : (*data >> 5) == 0x6  ? 2
 		     : (*data >> 4) == 0xe  ? 3
 		     : (*data >> 3) == 0x1e ? 4
 					    : 0;
+	uint32_t code = num == 1 ? *data : *data & (0x7fU >> num);
 
 	if (num > len)
 		return 0;
-	*ret_code = num == 1 ? *data : *data & (0x7fU >> num);
 	for (size_t i = 1; i < num; i++) {
 		if ((data[i] & 0xc0) != 0x80)
 			return 0;
-		*ret_code = *ret_code << 6 | (data[i] & 0x3fU);
+		code = code << 6 | (data[i] & 0x3fU);
 	}
-	return num;
+	*ret_code = code;
+	return code >= first[num] && code <= 0x10ffff && (code & ~0x7ffU) != 0xd800 ? num : 0;
 }
 
+/* Whether it is a character of a line that looks like what it is. */
 static bool is_shown(uint32_t code)
 {
-	return code == '\n' || code == '\t' || (code >= ' ' && (code < 0x7f || code >= 0xa0));
+	static const uint32_t unshown[][2] = {{0, 0x1f}, {0x7f, 0x9f}, /* controls */
+		{0x61c, 0x61c}, {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f},
+		{0xfeff, 0xfeff}}; /* invisible, ends of lines, the direction of writing */
+
+	for (size_t i = 0; i < ARRAY_SIZE(unshown); i++) {
+		if (code >= unshown[i][0] && code <= unshown[i][1])
+			return false;
+	}
+	return true;
 }
 
 bool text_is_plain(const char *data, size_t len)
@@ -109,7 +120,7 @@ bool text_is_plain(const char *data, size_t len)
 			return false;
 		if (data[i] == '\r' && i + 1 < len && data[i + 1] == '\n')
 			continue; /* a line of a file of another system */
-		if (!is_shown(code))
+		if (!is_shown(code) && code != '\n' && code != '\t')
 			return false;
 	}
 	return true;

@@ -21,8 +21,9 @@ void text_append(struct text *text, const void *data, size_t len);
 /* Append what printf would print. */
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Whether these bytes are UTF-8 that a terminal shows, and that make it do nothing else: no control
- * characters but newline (after a carriage return, too) and tab. */
+/* Whether these bytes are UTF-8 that a terminal shows as what it is, and that make it do nothing
+ * else: no control characters but newline (after a carriage return, too) and tab, and none that are
+ * invisible or turn the direction of writing. */
 bool text_is_plain(const char *data, size_t len);
 
 /* Wipe and free everything; the struct is an empty text afterwards. */
