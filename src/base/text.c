@@ -109,19 +109,38 @@ static bool is_shown(uint32_t code)
 	return true;
 }
 
-bool text_is_plain(const char *data, size_t len)
+bool text_is_line(const char *data, size_t len)
 {
 	const uint8_t *bytes = (const void *)data;
 	uint32_t code;
 
 	for (size_t i = 0, num; i < len; i += num) {
 		num = decode(bytes + i, len - i, &code);
-		if (num == 0)
-			return false;
-		if (data[i] == '\r' && i + 1 < len && data[i + 1] == '\n')
-			continue; /* a line of a file of another system */
-		if (!is_shown(code) && code != '\n' && code != '\t')
+		if (num == 0 || !is_shown(code))
 			return false;
 	}
 	return true;
+}
+
+/* How many bytes break a line or a column here; a carriage return does with a newline, in files of
+ * other systems. */
+static size_t break_len(const char *data, size_t len)
+{
+	if (len > 1 && data[0] == '\r' && data[1] == '\n')
+		return 2;
+	return len > 0 && (data[0] == '\n' || data[0] == '\t');
+}
+
+bool text_is_plain(const char *data, size_t len)
+{
+	size_t start = 0, end = 0, num;
+
+	while (end < len) {
+		num = break_len(data + end, len - end);
+		if (num > 0 && !text_is_line(data + start, end - start))
+			return false;
+		end += num > 0 ? num : 1;
+		start = num > 0 ? end : start;
+	}
+	return text_is_line(data + start, end - start);
 }

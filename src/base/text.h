@@ -26,6 +26,9 @@ void text_printf(struct text *text, const char *format, ...) __attribute__((form
  * invisible or turn the direction of writing. */
 bool text_is_plain(const char *data, size_t len);
 
+/* Whether they are so and one line, without newline or tab: what stands in a row. */
+bool text_is_line(const char *data, size_t len);
+
 /* Wipe and free everything; the struct is an empty text afterwards. */
 void text_deinit(struct text *text);
 

@@ -24,7 +24,7 @@
 /* In an /srv of our own (fuzz.c). */
 #define SOCKET_PATH "/srv/client"
 #define PING_PATH "/srv/path"
-enum { WORDS = 3, REQUEST_MAX = 4096, WAIT_MS = 10000 };
+enum { WORDS = 5, REQUEST_MAX = 4096, WAIT_MS = 10000 };
 
 const char *const client_pairs[NUM_CLIENTS] = {"agent-command", "server-command"};
 
@@ -63,6 +63,13 @@ static const struct lie of_agents[] = {
 	{{"status"}, "0\nlab: joined\n", MAY_SHOW},
 };
 
+/* What a value makes up must not stand where a line begins, nor a value's end be half a character.
+ */
+#define FORGED "forged"
+#define LONG_16 "\303\244\303\244\303\244\303\244\303\244\303\244\303\244\303\244"
+#define LONG_128 LONG_16 LONG_16 LONG_16 LONG_16 LONG_16 LONG_16 LONG_16 LONG_16
+#define LONG LONG_128 LONG_128 LONG_128 LONG_128 LONG_128 LONG_128 LONG_128 LONG_128 LONG_128
+
 #define HTTP "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n"
 
 static const struct lie of_hubs[] = {
@@ -82,6 +89,12 @@ static const struct lie of_hubs[] = {
 	{{"node", "list"}, HTTP "{\"nodes\": [1, null, {\"name\": \"\\u001bc\"}]}", MAY_SHOW},
 	{{"node", "list"}, HTTP "{\"nodes\": [{\"tags\": [1, \"\\u001bc\", {}]}]}", MAY_SHOW},
 	{{"node", "list"}, HTTP "{\"nodes\": [{\"seen\": -9223372036854775808}]}", MAY_SHOW},
+	{{"node", "list"}, HTTP "{\"nodes\": [{\"name\": \"a\\n" FORGED "\"}]}", MAY_SHOW},
+	{{"node", "list"}, HTTP "{\"nodes\": [{\"tags\": [\"a\\r\\n" FORGED "\"]}]}", MAY_SHOW},
+	{{"node", "list"}, HTTP "{\"nodes\": [{\"tags\": [\"" LONG "\"]}]}", MAY_SHOW},
+	{{"node", "show", "lab", "a"}, HTTP "{\"hostname\": \"a\\n" FORGED "\"}", MAY_SHOW},
+	{{"why", "a", "b", "--network", "lab"},
+		HTTP "{\"line\": 1, \"rule\": \"allow\\t*\\n" FORGED "\"}", MAY_SHOW},
 	{{"network", "list"}, HTTP "{\"networks\": [{\"node_ttl\": -1}]}", MAY_SHOW},
 	{{"admin", "list"}, HTTP "{\"admins\": [{\"name\": \"a\\r\\u001b[2J\"}]}", MAY_SHOW},
 	{{"audit", "list"}, HTTP "{\"events\": [{\"before\": \"\\u007f\\u009b\"}]}", MAY_SHOW},
@@ -187,6 +200,8 @@ static const char *judge(const struct lie *lie, int status, const char *log)
 		return "the command was killed";
 	if (!text_is_plain(log, strlen(log)))
 		return "the command shows what a terminal obeys";
+	if (strstr(log, "\n" FORGED))
+		return "the command shows a line that a value makes up";
 	if (strstr(log, "Sanitizer") || strstr(log, "runtime error"))
 		return "a sanitizer reports";
 	if (WEXITSTATUS(status) > 1)

@@ -106,9 +106,10 @@ void cli_print_field(const char *name, const char *format, ...)
 const char *cli_time(int64_t time_s); /* local, to the minute; "never" for 0 */
 const char *cli_date_field(const json_t *object, const char *key);
 const char *cli_period(int64_t seconds);  /* "7d", as cli_duration() reads it */
-const char *cli_list(const json_t *list); /* of texts: "a, b"; "-" if empty */
+const char *cli_list(const json_t *list); /* of texts: "a, b"; "-" if empty; may end with "..." */
 
-/* What the hub says may be anything: texts that would do something to a terminal are not shown. */
+/* What the hub says may be anything: texts that would do something to a terminal, or pose as more
+ * than one line, are not shown. */
 const char *cli_plain(const char *text);
 const char *cli_text(const json_t *object, const char *key); /* "" when there is none */
 long long cli_integer(const json_t *object, const char *key);

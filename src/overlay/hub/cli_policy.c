@@ -154,8 +154,20 @@ static void print_allowance(const json_t *allowance)
 	printf(" %s%s%s", cli_text(allowance, "proto"), *ports != '\0' ? "/" : "", ports);
 }
 
+/* As it was typed: with tabs, and with the end of a line of another system. */
+static void print_rule(long long line, const char *rule)
+{
+	size_t len = strcspn(rule, "\r\n");
+
+	if (text_is_plain(rule, len))
+		printf("by line %lld: %.*s\n", line, (int)len, rule);
+	else
+		printf("by line %lld, which is not to be shown\n", line);
+}
+
 static void print_why(const struct cli *cli, const json_t *why)
 {
+	const char *rule = json_string_value(json_object_get(why, "rule"));
 	const json_t *accept = json_object_get(why, "accept"), *allowance;
 	size_t i;
 
@@ -163,7 +175,7 @@ static void print_why(const struct cli *cli, const json_t *why)
 		cli->words[0], cli->words[1], cli->num_words > 2 ? " : " : "",
 		cli->num_words > 2 ? cli->words[2] : "");
 	if (json_object_get(why, "line") != NULL)
-		printf("by line %lld: %s\n", cli_integer(why, "line"), cli_text(why, "rule"));
+		print_rule(cli_integer(why, "line"), rule != NULL ? rule : "");
 	else
 		printf("no rule says so; the network's default is: %s\n", cli_text(why, "default"));
 	if (strcmp(cli_text(why, "from_state"), "active") != 0)

@@ -35,7 +35,7 @@ int cli_print_json(json_t *answer)
 
 const char *cli_plain(const char *text)
 {
-	return text_is_plain(text, strlen(text)) ? text : "(unprintable)";
+	return text_is_line(text, strlen(text)) ? text : "(unprintable)";
 }
 
 /* "": it is no text. */
@@ -98,14 +98,24 @@ const char *cli_period(int64_t seconds)
 
 const char *cli_list(const json_t *list)
 {
+	static const char more[] = ", ...";
 	char *text = next_buffer();
-	size_t len = 0;
+	size_t len = 0, i;
+	json_t *item;
 
 	if (json_array_size(list) == 0)
 		return "-";
-	for (size_t i = 0; i < json_array_size(list) && len < BUFFER_LEN; i++)
-		len += (size_t)snprintf(text + len, BUFFER_LEN - len, "%s%s", i > 0 ? ", " : "",
-			text_of(json_array_get(list, i)));
+	text[0] = '\0';
+	json_array_foreach(list, i, item)
+	{
+		const char *between = i > 0 ? ", " : "", *word = text_of(item);
+
+		if (len + strlen(between) + strlen(word) + sizeof(more) > BUFFER_LEN) {
+			snprintf(text + len, BUFFER_LEN - len, "%s", i > 0 ? more : "...");
+			break;
+		}
+		len += (size_t)snprintf(text + len, BUFFER_LEN - len, "%s%s", between, word);
+	}
 	return text;
 }
 

@@ -51,11 +51,25 @@ static void what_is_not(void **state)
 		assert_false(text_is_plain(texts[i].text, texts[i].len));
 }
 
+static void what_is_a_line(void **state)
+{
+	static const char *const lines[] = {"", "a b~", "\303\244", "\342\226\210"};
+	static const char *const none[] = {"\n", "a\nb", "a\r\n", "a\tb", "a\r", "\33", "\302\233",
+		"\342\200\250", "\300\212", "\377"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		assert_true(text_is_line(lines[i], strlen(lines[i])));
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		assert_false(text_is_line(none[i], strlen(none[i])));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_plain),
 		cmocka_unit_test(what_is_not),
+		cmocka_unit_test(what_is_a_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
