@@ -63,6 +63,8 @@ static const struct lie of_agents[] = {
 	{{"status"}, "0\nlab: joined\n", MAY_SHOW},
 };
 
+#define OBEYED "\"\\u007f\\u001b[2J\\u009b2J\\u202e\""
+
 /* What a value makes up must not stand where a line begins, nor a value's end be half a character.
  */
 #define FORGED "forged"
@@ -98,6 +100,10 @@ static const struct lie of_hubs[] = {
 	{{"network", "list"}, HTTP "{\"networks\": [{\"node_ttl\": -1}]}", MAY_SHOW},
 	{{"admin", "list"}, HTTP "{\"admins\": [{\"name\": \"a\\r\\u001b[2J\"}]}", MAY_SHOW},
 	{{"audit", "list"}, HTTP "{\"events\": [{\"before\": \"\\u007f\\u009b\"}]}", MAY_SHOW},
+	{{"audit", "export"}, HTTP "{\"events\": [{\"before\": " OBEYED "}]}", FAILS},
+	{{"audit", "list", "--json"}, HTTP "{\"events\": [{\"before\": " OBEYED "}]}", MAY_SHOW},
+	{{"node", "list", "--json"}, HTTP "{" OBEYED ": " OBEYED "}", MAY_SHOW},
+	{{"policy", "show", "lab", "--json"}, HTTP "{\"text\": " OBEYED "}", MAY_SHOW},
 	{{"policy", "show", "lab"}, HTTP "{\"text\": \"allow\\u001b[2J\"}", FAILS},
 	{{"policy", "show", "lab"}, HTTP "{\"text\": 7}", MAY_SHOW},
 };

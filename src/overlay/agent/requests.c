@@ -191,7 +191,7 @@ static void write_json(struct agent *agent, struct text *text)
 		json_put_last(&networks,
 			member_status(network_member(agent->networks[i]), clock_boottime_ns()));
 	json = json_pack("{s:s, s:o}", "version", ADIT_VERSION, "networks", networks);
-	data = json_to_text(json, JSON_INDENT(2));
+	data = json_to_text(json, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	if (data)
 		text_printf(text, "%s\n", data);
 	else

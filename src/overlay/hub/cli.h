@@ -86,7 +86,10 @@ MUST_CHECK int cli_ask(
 
 /* --- for people (cli_print.c) ------------------------------------------------------------- */
 
-/* Print an answer as JSON (given away). Returns CLI_OK. */
+/* Print a value as JSON, with jansson's flags and a newline: whatever is in it does nothing to a
+ * terminal. Returns CLI_OK, or CLI_FAILED after a complaint. */
+MUST_CHECK int cli_write_json(const json_t *value, size_t flags);
+/* Print an answer (given away) so. */
 int cli_print_json(json_t *answer);
 
 /* A table: print_row() any number of times, the first is the head; then print_table(). */

@@ -76,8 +76,8 @@ int cli_audit_verify(struct cli *cli)
 		return r;
 	is_ok = cli_flag(answer, "ok");
 	if (cli->options[OPTION_JSON] != NULL) {
-		cli_print_json(answer);
-		return is_ok ? CLI_OK : CLI_FAILED;
+		r = cli_print_json(answer);
+		return is_ok ? r : CLI_FAILED;
 	}
 	if (is_ok)
 		printf("%lld events, none changed, none missing\nlast hash: %s\n",
@@ -89,43 +89,47 @@ int cli_audit_verify(struct cli *cli)
 	return is_ok ? CLI_OK : CLI_FAILED;
 }
 
-/* Print a page. Returns the id after it, 0: there was nothing more. */
-static int64_t print_events(const json_t *events)
+/* Print a page, and move *from after it; 0: there was nothing more. Returns CLI_OK, or CLI_FAILED
+ * after a complaint. */
+static int print_events(const json_t *events, int64_t *from)
 {
-	const json_t *event;
 	int64_t next = 0;
+	const json_t *event;
+	int r = CLI_OK;
 	size_t i;
 
 	json_array_foreach(events, i, event)
 	{
-		json_dumpf(event, stdout, JSON_COMPACT);
-		putchar('\n');
+		r = cli_write_json(event, JSON_COMPACT);
+		if (r != CLI_OK)
+			break;
 		next = cli_integer(event, "id") + 1;
 	}
-	return next;
+	*from = next;
+	return r;
 }
 
 int cli_audit_export(struct cli *cli)
 {
 	const char *text = cli->options[OPTION_FROM];
 	int64_t from = 1;
+	int r = CLI_OK;
 
 	if (text != NULL && !cli_number(text, "event's number", &from))
 		return CLI_FAILED;
-	while (from != 0) {
+	while (r == CLI_OK && from != 0) {
 		char number[24], limit[24];
 		json_t *answer;
-		int r;
 
 		snprintf(number, sizeof(number), "%lld", (long long)from);
 		snprintf(limit, sizeof(limit), "%d", PAGE);
 		r = cli_ask(cli, "GET", audit_path(cli, number, limit), NULL, &answer);
 		if (r != CLI_OK)
 			return r;
-		from = print_events(json_object_get(answer, "events"));
+		r = print_events(json_object_get(answer, "events"), &from);
 		json_decref(answer);
 	}
-	return CLI_OK;
+	return r;
 }
 
 /* --- admins ---------------------------------------------------------- */

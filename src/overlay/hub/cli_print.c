@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "overlay/hub/cli.h"
+#include "overlay/wire/json.h"
 
 enum { BUFFERS = 4, BUFFER_LEN = 1024, QUIET_ZONE = 2 };
 
@@ -23,12 +24,23 @@ static char *next_buffer(void)
 	return buffers[next];
 }
 
+int cli_write_json(const json_t *value, size_t flags)
+{
+	char *text = json_to_text(value, flags | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+
+	if (text == NULL)
+		return cli_complain("out of memory");
+	puts(text);
+	free(text);
+	return CLI_OK;
+}
+
 int cli_print_json(json_t *answer)
 {
-	json_dumpf(answer, stdout, JSON_INDENT(2));
-	putchar('\n');
+	int r = cli_write_json(answer, JSON_INDENT(2));
+
 	json_decref(answer);
-	return CLI_OK;
+	return r;
 }
 
 /* --- fields ---------------------------------------------------------- */

@@ -32,11 +32,27 @@ static int append(const char *data, size_t len, void *ctx)
 	return text->failed ? -1 : 0;
 }
 
+/* DEL is ASCII, and jansson leaves it as it is. */
+static int append_shown(const char *data, size_t len, void *ctx)
+{
+	const char *del;
+	int r = 0;
+
+	while (r == 0 && (del = memchr(data, 0x7f, len)) != NULL) {
+		r = append(data, (size_t)(del - data), ctx);
+		text_printf(ctx, "\\u007F");
+		len -= (size_t)(del + 1 - data);
+		data = del + 1;
+	}
+	return r == 0 ? append(data, len, ctx) : r;
+}
+
 char *json_to_text(const json_t *json, size_t flags)
 {
 	struct text text = {0};
+	json_dump_callback_t write = flags & JSON_ENSURE_ASCII ? append_shown : append;
 
-	if (json_dump_callback(json, append, &text, flags) == 0 && !text.failed)
+	if (json_dump_callback(json, write, &text, flags) == 0 && !text.failed)
 		return text.data;
 	text_deinit(&text);
 	return NULL;

@@ -13,7 +13,8 @@
 void json_put(json_t **object, const char *key, json_t *value);
 void json_put_last(json_t **list, json_t *value);
 
-/* As json_dumps, which without memory may leave out a key: the text, for free(), or NULL. */
+/* As json_dumps, which without memory may leave out a key: the text, for free(), or NULL. With
+ * JSON_ENSURE_ASCII it is for a terminal, too: there is no control character in it but newline. */
 char *json_to_text(const json_t *json, size_t flags);
 
 #endif

@@ -107,10 +107,24 @@ static void text_is_whole_or_not_there(void **state)
 	json_decref(json);
 }
 
+static void what_a_terminal_obeys_is_escaped(void **state)
+{
+	json_t *json = json_pack(
+		"{s:s, s:s}", "a", "\177\33\302\233\342\200\256\177", "b\177", "\303\244");
+	char *text = json_to_text(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
+
+	(void)state;
+	assert_string_equal(text, "{\"a\":\"\\u007F\\u001B\\u009B\\u202E\\u007F\","
+				  "\"b\\u007F\":\"\\u00E4\"}");
+	free(text);
+	json_decref(json);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(it_is_whole_or_not_there),
-		cmocka_unit_test(text_is_whole_or_not_there)};
+		cmocka_unit_test(text_is_whole_or_not_there),
+		cmocka_unit_test(what_a_terminal_obeys_is_escaped)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
