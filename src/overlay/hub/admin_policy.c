@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "overlay/hub/changes.h"
 #include "overlay/hub/router.h"
 #include "overlay/hub/views.h"
@@ -62,6 +63,22 @@ bool policy_passes(const struct request *request, struct response *response,
 	return r == 0;
 }
 
+/* The first line that a terminal would not show as what it says; 0: none. A policy that is there
+ * already and has one is still obeyed: only new ones are refused. */
+static unsigned unshown_line(const char *text)
+{
+	size_t len;
+
+	for (unsigned line = 1; *text != '\0'; line++) {
+		len = strcspn(text, "\n");
+		len += text[len] == '\n';
+		if (!text_is_plain(text, len))
+			return line;
+		text += len;
+	}
+	return 0;
+}
+
 /* Read the policy in the body and run its tests. NULL: the answer says what is wrong with it. */
 static struct policy *read_policy(
 	const struct request *request, struct response *response, const char **ret_text)
@@ -75,6 +92,13 @@ static struct policy *read_policy(
 		return NULL;
 	if (text == NULL) {
 		answer_error(response, 400, "\"text\" is missing");
+		return NULL;
+	}
+	line = unshown_line(text);
+	if (line != 0) {
+		answer_line_error(response, line,
+			"it has a control character, or one that is invisible or turns the "
+			"direction of writing");
 		return NULL;
 	}
 	if (policy_parse(&policy, text, strlen(text), &line, error) != 0) {
