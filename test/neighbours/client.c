@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <poll.h>
+#include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -31,7 +32,7 @@ const char *const client_pairs[NUM_CLIENTS] = {"agent-command", "server-command"
 struct lie {
 	const char *words[WORDS];
 	const char *reply;
-	enum { FAILS, MAY_SHOW } wanted;
+	enum { FAILS, MAY_SHOW, MAY_KEEP } wanted; /* MAY_KEEP: its output is no terminal */
 };
 
 /* A code, a newline, and what is to be shown. */
@@ -105,6 +106,7 @@ static const struct lie of_hubs[] = {
 	{{"node", "list", "--json"}, HTTP "{" OBEYED ": " OBEYED "}", MAY_SHOW},
 	{{"policy", "show", "lab", "--json"}, HTTP "{\"text\": " OBEYED "}", MAY_SHOW},
 	{{"policy", "show", "lab"}, HTTP "{\"text\": \"allow\\u001b[2J\"}", FAILS},
+	{{"policy", "show", "lab"}, HTTP "{\"text\": \"allow\\u001b[2J\"}", MAY_KEEP},
 	{{"policy", "show", "lab"}, HTTP "{\"text\": 7}", MAY_SHOW},
 };
 
@@ -159,7 +161,7 @@ static int listen_here(void)
 	return fd;
 }
 
-static noreturn void become(unsigned client, const struct lie *lie)
+static noreturn void become(unsigned client, const struct lie *lie, int output)
 {
 	const char *argv[WORDS + 4] = {
 		client_program(client == CLIENT_OF_HUB ? "adit-hub" : "adit")};
@@ -175,7 +177,7 @@ static noreturn void become(unsigned client, const struct lie *lie)
 	}
 	setenv("ADIT_AGENT_SOCKET", SOCKET_PATH, 1);
 	setenv("PATH", PING_PATH, 1);
-	dup2(STDERR_FILENO, STDOUT_FILENO);
+	dup2(output, STDOUT_FILENO);
 	execv(argv[0], (char **)(uintptr_t)argv);
 	perror(argv[0]);
 	_exit(127);
@@ -204,7 +206,7 @@ static const char *judge(const struct lie *lie, int status, const char *log)
 {
 	if (!WIFEXITED(status))
 		return "the command was killed";
-	if (!text_is_plain(log, strlen(log)))
+	if (lie->wanted != MAY_KEEP && !text_is_plain(log, strlen(log)))
 		return "the command shows what a terminal obeys";
 	if (strstr(log, "\n" FORGED))
 		return "the command shows a line that a value makes up";
@@ -212,31 +214,46 @@ static const char *judge(const struct lie *lie, int status, const char *log)
 		return "a sanitizer reports";
 	if (WEXITSTATUS(status) > 1)
 		return "its exit status is strange";
-	return (WEXITSTATUS(status) == 0) == (lie->wanted == MAY_SHOW)
+	return (WEXITSTATUS(status) == 0) == (lie->wanted != FAILS)
 		       ? NULL
 		       : "the command takes a lie for the truth, or the truth for a lie";
+}
+
+/* Put what the command wrote to its terminal, where nobody writes any more, into the log. */
+static void empty_terminal(int terminal, int log_fd)
+{
+	char output[4096];
+	ssize_t len;
+
+	while ((len = read(terminal, output, sizeof(output))) > 0)
+		(void)!write(log_fd, output, (size_t)len);
+	close(terminal);
 }
 
 const char *client_run(unsigned client, uint64_t number, const char **ret_log)
 {
 	const struct lie *lie = find(client, number);
-	const char *failure = "the command does not end";
-	int saved, status, listen_fd = listen_here(), log_fd;
-	bool is_asked;
+	int saved, status, listen_fd = listen_here(), log_fd, terminal, output;
+	bool is_asked, has_ended;
 	pid_t pid;
 
+	if (openpty(&terminal, &output, NULL, NULL, NULL) < 0)
+		return "there is no terminal";
 	make_ping();
 	fflush(stdout);
 	log_fd = log_begin(&saved);
 	pid = fork();
 	if (pid == 0)
-		become(client, lie);
+		become(client, lie, lie->wanted == MAY_KEEP ? log_fd : output);
 	log_end(saved);
+	close(output);
 	is_asked = serve(listen_fd, lie);
 	close(listen_fd);
-	if (tunnel_await_exit(pid, &status))
-		failure = judge(lie, status, log_read(log_fd));
+	has_ended = tunnel_await_exit(pid, &status);
+	empty_terminal(terminal, log_fd);
 	*ret_log = log_read(log_fd);
 	close(log_fd);
-	return is_asked ? failure : "the command asks nothing";
+	if (!has_ended)
+		return "the command does not end";
+	return is_asked ? judge(lie, status, *ret_log) : "the command asks nothing";
 }

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "overlay/hub/cli.h"
@@ -30,10 +31,11 @@ int cli_policy_show(struct cli *cli)
 		return cli_print_json(answer);
 	text = json_string_value(json_object_get(answer, "text"));
 	text = text != NULL ? text : "";
-	if (text_is_plain(text, strlen(text)))
+	if (!isatty(STDOUT_FILENO) || text_is_plain(text, strlen(text)))
 		print_policy(text, cli_text(answer, "default"));
 	else
-		r = cli_complain("the policy has characters that are not to be shown; --json does");
+		r = cli_complain("the policy has characters that are not to be shown on a "
+				 "terminal; --json does");
 	json_decref(answer);
 	return r;
 }
