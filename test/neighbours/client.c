@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@
 /* In an /srv of our own (fuzz.c). */
 #define SOCKET_PATH "/srv/client"
 #define PING_PATH "/srv/path"
-enum { WORDS = 5, REQUEST_MAX = 4096, WAIT_MS = 10000 };
+enum { WORDS = 5, REQUEST_MAX = 4096, WAIT_MS = 10000, QUESTIONS_MAX = 20 };
 
 const char *const client_pairs[NUM_CLIENTS] = {"agent-command", "server-command"};
 
@@ -102,6 +103,11 @@ static const struct lie of_hubs[] = {
 	{{"admin", "list"}, HTTP "{\"admins\": [{\"name\": \"a\\r\\u001b[2J\"}]}", MAY_SHOW},
 	{{"audit", "list"}, HTTP "{\"events\": [{\"before\": \"\\u007f\\u009b\"}]}", MAY_SHOW},
 	{{"audit", "export"}, HTTP "{\"events\": [{\"before\": " OBEYED "}]}", FAILS},
+	{{"audit", "export"}, HTTP "{\"events\": [{\"id\": 7}]}", FAILS},
+	{{"audit", "export"}, HTTP "{\"events\": [{\"id\": 7}, {\"id\": 7}]}", FAILS},
+	{{"audit", "export"}, HTTP "{\"events\": [{\"id\": 9223372036854775807}]}", FAILS},
+	{{"audit", "export"}, HTTP "{\"events\": [7]}", FAILS},
+	{{"audit", "export"}, HTTP "{\"events\": []}", MAY_SHOW},
 	{{"audit", "list", "--json"}, HTTP "{\"events\": [{\"before\": " OBEYED "}]}", MAY_SHOW},
 	{{"node", "list", "--json"}, HTTP "{" OBEYED ": " OBEYED "}", MAY_SHOW},
 	{{"policy", "show", "lab", "--json"}, HTTP "{\"text\": " OBEYED "}", MAY_SHOW},
@@ -184,22 +190,32 @@ static noreturn void become(unsigned client, const struct lie *lie, int output)
 }
 
 /* Hear a question, and lie. Returns whether there was one. */
-static bool serve(int listen_fd, const struct lie *lie)
+static bool answer(int listen_fd, const struct lie *lie)
 {
-	struct pollfd asked = {.fd = listen_fd, .events = POLLIN};
 	char request[REQUEST_MAX];
-	bool is_asked = false;
-	int fd;
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	bool is_asked = fd >= 0 && read(fd, request, sizeof(request)) > 0;
 
-	if (poll(&asked, 1, WAIT_MS) <= 0)
-		return false;
-	fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	is_asked = fd >= 0 && read(fd, request, sizeof(request)) > 0;
 	if (fd >= 0) {
 		(void)!send(fd, lie->reply, strlen(lie->reply), MSG_NOSIGNAL);
 		close(fd);
 	}
 	return is_asked;
+}
+
+/* Tell the same lie until the command ends. Returns how many questions there were. */
+static unsigned serve(int listen_fd, pid_t pid, const struct lie *lie)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd fds[] = {
+		{.fd = pidfd, .events = POLLIN}, {.fd = listen_fd, .events = POLLIN}};
+	unsigned num = 0;
+
+	while (num < QUESTIONS_MAX && poll(fds, ARRAY_SIZE(fds), WAIT_MS) > 0 &&
+		fds[0].revents == 0)
+		num += answer(listen_fd, lie);
+	close(pidfd);
+	return num;
 }
 
 static const char *judge(const struct lie *lie, int status, const char *log)
@@ -234,7 +250,8 @@ const char *client_run(unsigned client, uint64_t number, const char **ret_log)
 {
 	const struct lie *lie = find(client, number);
 	int saved, status, listen_fd = listen_here(), log_fd, terminal, output;
-	bool is_asked, has_ended;
+	unsigned num_questions;
+	bool has_ended;
 	pid_t pid;
 
 	if (openpty(&terminal, &output, NULL, NULL, NULL) < 0)
@@ -247,13 +264,13 @@ const char *client_run(unsigned client, uint64_t number, const char **ret_log)
 		become(client, lie, lie->wanted == MAY_KEEP ? log_fd : output);
 	log_end(saved);
 	close(output);
-	is_asked = serve(listen_fd, lie);
+	num_questions = serve(listen_fd, pid, lie);
 	close(listen_fd);
 	has_ended = tunnel_await_exit(pid, &status);
 	empty_terminal(terminal, log_fd);
 	*ret_log = log_read(log_fd);
 	close(log_fd);
-	if (!has_ended)
+	if (!has_ended || num_questions == QUESTIONS_MAX)
 		return "the command does not end";
-	return is_asked ? judge(lie, status, *ret_log) : "the command asks nothing";
+	return num_questions > 0 ? judge(lie, status, *ret_log) : "the command asks nothing";
 }

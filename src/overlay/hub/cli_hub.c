@@ -89,35 +89,40 @@ int cli_audit_verify(struct cli *cli)
 	return is_ok ? CLI_OK : CLI_FAILED;
 }
 
-/* Print a page, and move *from after it; 0: there was nothing more. Returns CLI_OK, or CLI_FAILED
- * after a complaint. */
+/* Print a page, and move *from after it: always ahead, so that there is an end. Returns CLI_OK, or
+ * CLI_FAILED after a complaint. */
 static int print_events(const json_t *events, int64_t *from)
 {
-	int64_t next = 0;
 	const json_t *event;
 	int r = CLI_OK;
 	size_t i;
 
 	json_array_foreach(events, i, event)
 	{
+		int64_t id = cli_integer(event, "id");
+
+		if (id < *from || id == INT64_MAX)
+			return cli_complain("the hub's events make no sense: %lld where %lld "
+					    "or a later one is due",
+				(long long)id, (long long)*from);
 		r = cli_write_json(event, JSON_COMPACT);
 		if (r != CLI_OK)
 			break;
-		next = cli_integer(event, "id") + 1;
+		*from = id + 1;
 	}
-	*from = next;
 	return r;
 }
 
 int cli_audit_export(struct cli *cli)
 {
 	const char *text = cli->options[OPTION_FROM];
+	bool is_more = true;
 	int64_t from = 1;
 	int r = CLI_OK;
 
 	if (text != NULL && !cli_number(text, "event's number", &from))
 		return CLI_FAILED;
-	while (r == CLI_OK && from != 0) {
+	while (r == CLI_OK && is_more) {
 		char number[24], limit[24];
 		json_t *answer;
 
@@ -126,6 +131,7 @@ int cli_audit_export(struct cli *cli)
 		r = cli_ask(cli, "GET", audit_path(cli, number, limit), NULL, &answer);
 		if (r != CLI_OK)
 			return r;
+		is_more = json_array_size(json_object_get(answer, "events")) > 0;
 		r = print_events(json_object_get(answer, "events"), &from);
 		json_decref(answer);
 	}
