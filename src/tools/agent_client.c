@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "config/number.h"
 #include "tools/tools.h"
 
@@ -33,7 +34,7 @@ static int connect_to_agent(void)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)); /* of connect, too */
 	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		int r = -errno;
 
@@ -43,16 +44,30 @@ static int connect_to_agent(void)
 	return fd;
 }
 
+/* Until the agent hangs up, which it may never do. */
 static int receive_all(int fd, struct text *reply)
 {
+	const uint64_t until_ns = clock_boottime_ns() + ANSWER_TIMEOUT_S * SECOND_NS;
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
 	char buffer[4096];
+	uint64_t now_ns;
 	ssize_t len;
 
-	while ((len = recv(fd, buffer, sizeof(buffer), 0)) > 0 && reply->len < REPLY_MAX)
-		text_append(reply, buffer, (size_t)len);
-	if (len < 0)
-		return -errno;
-	return reply->failed ? -ENOMEM : 0;
+	while ((now_ns = clock_boottime_ns()) < until_ns) {
+		(void)poll(&ready, 1, clock_poll_ms(until_ns - now_ns));
+		len = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+		if (len == 0)
+			return 0;
+		if (len < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+		if (len > 0)
+			text_append(reply, buffer, (size_t)len);
+		if (reply->failed)
+			return -ENOMEM;
+		if (reply->len > REPLY_MAX)
+			return -EMSGSIZE;
+	}
+	return -ETIMEDOUT;
 }
 
 /* Take the code off the reply's first line. The rest is for a terminal to show. */

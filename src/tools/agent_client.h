@@ -16,8 +16,8 @@ enum {
 };
 
 /* Ask the agent at /run/adit/agent.sock, or where ADIT_AGENT_SOCKET says. Returns the code it
- * answers, with its text in reply; or a negative errno: -ENOENT or -ECONNREFUSED, it does not run.
- */
+ * answers, with its text in reply; or a negative errno: -ENOENT or -ECONNREFUSED, it does not run;
+ * -EPROTO, that is no answer; -EMSGSIZE, it is too long; -ETIMEDOUT, it is not whole in time. */
 MUST_CHECK int agent_ask(struct text *reply, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
