@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/acceptor.h"
 
 enum {
 	READ_SIZE = 65536,
 	PUSH_MAX = 65536, /* bytes that may wait for a subscriber to read */
-	PAUSE_MS = 20,
 };
 
 struct client {
@@ -35,20 +35,14 @@ struct client {
 };
 
 struct local_server {
-	int listen_fd, inotify_fd; /* owned */
-	int spare_fd;		   /* owned; given up for a client that is to be turned away */
-	bool is_short;		   /* of descriptors or memory for clients; it was said */
+	struct acceptor acceptor;
+	int inotify_fd; /* owned */
 	struct sockaddr_un addr;
 	const char *name; /* the last part of addr */
 	uint64_t num_served;
 	struct client *answered; /* now; NULL: none */
 	struct client clients[LOCAL_SERVER_MAX_CLIENTS];
 };
-
-static int new_socket(void)
-{
-	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-}
 
 /* Whether a process answers on this address. */
 static bool is_served(const struct sockaddr_un *addr)
@@ -74,7 +68,7 @@ static int listen_on(const char *dir, const struct sockaddr_un *addr)
 	if (is_served(addr))
 		return -EADDRINUSE;
 	unlink(addr->sun_path);
-	fd = new_socket();
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	mask = umask(0077);
@@ -111,13 +105,13 @@ int local_server_new(
 	server = calloc(1, sizeof(*server));
 	if (!server)
 		return -ENOMEM;
-	server->listen_fd = listen_fd >= 0 ? listen_fd : listen_on(dir, &addr);
-	if (server->listen_fd < 0) {
-		int r = server->listen_fd;
-
+	if (listen_fd < 0)
+		listen_fd = listen_on(dir, &addr);
+	if (listen_fd < 0) {
 		free(server);
-		return r;
+		return listen_fd;
 	}
+	acceptor_init(&server->acceptor, listen_fd);
 	server->addr = addr;
 	server->name = strrchr(server->addr.sun_path, '/') + 1;
 	for (int i = 0; i < LOCAL_SERVER_MAX_CLIENTS; i++)
@@ -126,7 +120,6 @@ int local_server_new(
 	if (server->inotify_fd < 0 ||
 		inotify_add_watch(server->inotify_fd, dir, IN_DELETE | IN_MOVED_FROM) < 0)
 		log_debug("cannot watch %s: %m", dir);
-	server->spare_fd = new_socket();
 	*ret_server = server;
 	return 0;
 }
@@ -148,10 +141,8 @@ void local_server_free(struct local_server *server)
 			client_close(&server->clients[i]);
 	}
 	unlink(server->addr.sun_path);
-	close(server->listen_fd);
+	acceptor_deinit(&server->acceptor);
 	close(server->inotify_fd);
-	if (server->spare_fd >= 0)
-		close(server->spare_fd);
 	free(server);
 }
 
@@ -252,49 +243,19 @@ static struct client *place_for_client(struct local_server *server)
 	return silent;
 }
 
-static int next_client(const struct local_server *server)
-{
-	return accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-}
-
-/* Turn a client away, by the descriptor that is kept for this. What becomes free may be another
- * process's at once, when it is the system that has no more: then the client goes on waiting, and
- * because of it poll does not wait, so we do. */
-static void turn_away(struct local_server *server)
-{
-	int fd;
-
-	if (!server->is_short)
-		log_error("a client is turned away: %m");
-	server->is_short = true;
-	if (server->spare_fd >= 0)
-		close(server->spare_fd);
-	fd = next_client(server);
-	if (fd >= 0)
-		close(fd);
-	else
-		poll(NULL, 0, PAUSE_MS);
-	server->spare_fd = new_socket();
-}
-
 static void accept_client(struct local_server *server)
 {
-	int fd = next_client(server), error = errno;
-	struct client *silent;
+	int fd = acceptor_next(&server->acceptor);
+	/* of what the system lacks, a client of ours has nothing to give */
+	struct client *silent = fd == -EMFILE ? longest_silent(server) : NULL;
 
-	if (fd >= 0) {
+	if (fd >= 0)
 		*place_for_client(server) =
 			(struct client){.fd = fd, .served = ++server->num_served};
-		if (server->spare_fd < 0)
-			server->spare_fd = new_socket();
-		server->is_short = false;
-	} else if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
-		silent = longest_silent(server);
-		if (silent) /* it has to go, so that there is room for who may have more to say */
-			client_close(silent);
-		else
-			turn_away(server);
-	}
+	else if (silent) /* it has to go, so that there is room for who may have more to say */
+		client_close(silent);
+	else
+		acceptor_turn_away(&server->acceptor, fd);
 }
 
 /* Whether the file of our own name was removed. */
@@ -376,7 +337,7 @@ unsigned local_server_pollfds(const struct local_server *server, struct pollfd *
 	/* no more than needed: poll takes only as many as the process may have open */
 	while (end > 0 && server->clients[end - 1].fd < 0)
 		end--;
-	ret_fds[num++] = (struct pollfd){.fd = server->listen_fd, .events = POLLIN};
+	ret_fds[num++] = (struct pollfd){.fd = server->acceptor.listen_fd, .events = POLLIN};
 	ret_fds[num++] = (struct pollfd){.fd = server->inotify_fd, .events = POLLIN};
 	for (int i = 0; i < end; i++) {
 		const struct client *client = &server->clients[i];

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "net/acceptor.h"
 
 enum { CLIENTS_MAX = 32, GROUPS_MAX = 256 };
 
@@ -30,7 +30,7 @@ struct client {
 
 struct control {
 	struct loop *loop;
-	int listen_fd;
+	struct acceptor acceptor;
 	gid_t gid;
 	control_request *request;
 	void *ctx;
@@ -189,13 +189,15 @@ static struct client *place_for_client(struct control *control, bool may_change)
 static void accept_client(void *ctx, uint32_t events)
 {
 	struct control *control = ctx;
-	int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = acceptor_next(&control->acceptor);
 	struct client *client;
 	bool may;
 
 	(void)events;
-	if (fd < 0)
+	if (fd < 0) {
+		acceptor_turn_away(&control->acceptor, fd);
 		return;
+	}
 	may = may_change(fd, control->gid);
 	client = place_for_client(control, may);
 	if (!client) {
@@ -215,14 +217,14 @@ struct control *control_new(
 
 	if (!control)
 		return NULL;
-	*control = (struct control){
-		.loop = loop, .listen_fd = listen_fd, .gid = gid, .request = request, .ctx = ctx};
+	*control = (struct control){.loop = loop, .gid = gid, .request = request, .ctx = ctx};
 	for (int i = 0; i < CLIENTS_MAX; i++)
 		control->clients[i].fd = -1;
 	if (loop_watch(loop, listen_fd, EPOLLIN, accept_client, control) < 0) {
 		free(control);
 		return NULL;
 	}
+	acceptor_init(&control->acceptor, listen_fd);
 	return control;
 }
 
@@ -232,8 +234,8 @@ void control_free(struct control *control)
 		return;
 	for (int i = 0; i < CLIENTS_MAX; i++)
 		client_close(&control->clients[i]);
-	loop_unwatch(control->loop, control->listen_fd);
-	close(control->listen_fd);
+	loop_unwatch(control->loop, control->acceptor.listen_fd);
+	acceptor_deinit(&control->acceptor);
 	free(control);
 }
 

@@ -441,6 +441,29 @@ static void who_is_silent_makes_room_for_a_descriptor(void **state)
 	close(silent);
 }
 
+/* What the system has no more of is nobody's whom we could send away. */
+static void nobody_has_to_go_for_what_the_system_lacks(void **state)
+{
+	static const int errors[] = {ENFILE, ENOBUFS, ENOMEM};
+	int silent = new_client();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		int fd;
+
+		accept_error = errors[i];
+		accepts_that_fail = 4;
+		fd = new_client();
+		say(fd, "at last\n");
+		hears(fd, "at last\n");
+		close(fd);
+		assert_true(serve());
+	}
+	say(silent, "here\n");
+	hears(silent, "here\n");
+	close(silent);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -462,6 +485,8 @@ int main(void)
 			while_no_client_can_be_accepted_nothing_spins, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			who_is_silent_makes_room_for_a_descriptor, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			nobody_has_to_go_for_what_the_system_lacks, setup, teardown),
 		cmocka_unit_test(a_stale_file_is_replaced),
 		cmocka_unit_test(a_socket_may_be_handed_down),
 	};

@@ -6,6 +6,7 @@
 #include "overlay/agent/control.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +18,31 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+
+/* accept4 and poll of the server go through here. */
+int __real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+int __wrap_poll(struct pollfd *fds, nfds_t num, int timeout_ms);
+
+static unsigned accepts_that_fail, num_pauses;
+
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	if (accepts_that_fail == 0)
+		return __real_accept4(fd, addr, len, flags);
+	accepts_that_fail--;
+	errno = EMFILE;
+	return -1;
+}
+
+int __wrap_poll(struct pollfd *fds, nfds_t num, int timeout_ms)
+{
+	(void)timeout_ms;
+	assert_null(fds);
+	assert_int_equal(num, 0);
+	num_pauses++;
+	return 0;
+}
 
 static struct loop *loop;
 static struct control *control;
@@ -197,12 +223,32 @@ static void test_flood_of_others(void **state)
 		close(fds[i]);
 }
 
+/* Without a descriptor to accept it with a client would go on waiting, and the loop would not. */
+static void test_no_descriptor(void **state)
+{
+	int fd = client();
+
+	(void)state;
+	accepts_that_fail = 1;
+	run();
+	assert_int_equal(recv(fd, words_text, 1, 0), 0); /* it was turned away */
+	close(fd);
+	fd = client();
+	accepts_that_fail = 6; /* two a turn: not even the descriptor that was kept for it helps */
+	num_pauses = 0;
+	run();
+	assert_int_equal(num_pauses, 3);
+	say(fd, "status\n");
+	expect(fd, "3\nhello status\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_words, start, stop),
 		cmocka_unit_test_setup_teardown(test_answer_later, start, stop),
 		cmocka_unit_test_setup_teardown(test_flood, start, stop),
+		cmocka_unit_test_setup_teardown(test_no_descriptor, start, stop),
 		cmocka_unit_test_setup_teardown(test_who_may, start, stop),
 		cmocka_unit_test_setup_teardown(test_flood_of_others, start, stop),
 	};
