@@ -455,10 +455,10 @@ static json_t *hub_status(const struct member *m, uint64_t now_ns)
 	return json;
 }
 
-static void add_error(json_t *errors, const char *what, int error)
+static void add_error(json_t **errors, const char *what, int error)
 {
 	if (error < 0)
-		json_put_last(&errors, json_sprintf("%s: %s", what, strerror(-error)));
+		json_put_last(errors, json_sprintf("%s: %s", what, strerror(-error)));
 }
 
 json_t *member_status(struct member *m, uint64_t now_ns)
@@ -469,9 +469,9 @@ json_t *member_status(struct member *m, uint64_t now_ns)
 	member_look(m, now_ns);
 	for (unsigned i = 0; i < m->num_peers; i++)
 		json_put_last(&peers, peer_status(m, &m->peers[i], now_ns));
-	add_error(errors, "interface", m->up_error);
-	add_error(errors, "packet filter", m->filter_error);
-	add_error(errors, "state file", m->save_error);
+	add_error(&errors, "interface", m->up_error);
+	add_error(&errors, "packet filter", m->filter_error);
+	add_error(&errors, "state file", m->save_error);
 	fingerprint(print, m->public_key);
 	json = json_pack("{s:s, s:s, s:s, s:b, s:o, s:s, s:o, s:o, s:o}", "network",
 		m->settings.link.network, "state", state_words[m->state], "interface",

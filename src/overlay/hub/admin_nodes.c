@@ -12,14 +12,14 @@
 
 /* Add the nodes of a network to a list; all of those that have this name, if it is not NULL. */
 static void add_nodes(
-	const struct hub *hub, const struct realm *realm, const char *name, json_t *list)
+	const struct hub *hub, const struct realm *realm, const char *name, json_t **list)
 {
 	const struct member *member;
 
 	for (uint32_t slot = 0; (member = directory_next(&hub->directory, &slot)) != NULL; slot++) {
 		if (member->realm == realm &&
 			(name == NULL || strcmp(member->node.name, name) == 0))
-			json_put_last(&list, view_node(member));
+			json_put_last(list, view_node(member));
 	}
 }
 
@@ -27,7 +27,7 @@ void serve_nodes(struct request *request, struct response *response)
 {
 	json_t *list = json_array();
 
-	add_nodes(request->hub, request->realm, request_argument(request, "name"), list);
+	add_nodes(request->hub, request->realm, request_argument(request, "name"), &list);
 	answer(response, 200, json_pack("{s:o}", "nodes", list));
 }
 
@@ -41,7 +41,7 @@ void serve_all_nodes(struct request *request, struct response *response)
 		const struct realm *realm = directory->realms[i];
 
 		if (caller_role(request->hub, request->caller.uid, realm->network.id, name) != 0)
-			add_nodes(request->hub, realm, request_argument(request, "name"), list);
+			add_nodes(request->hub, realm, request_argument(request, "name"), &list);
 	}
 	answer(response, 200, json_pack("{s:o}", "nodes", list));
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "crypto/hash.h"
+#include "whole.h"
 #include "world.h"
 
 #define MINUTE_NS (60 * SECOND_NS)
@@ -573,6 +574,21 @@ static void test_hub_was_set_back(void **state)
 	assert_string_equal(w.stream_path, "/v1/stream?since=0");
 }
 
+static json_t *status(void)
+{
+	return member_status(w.member, w.now_ns);
+}
+
+static void test_status_is_whole_or_not_there(void **state)
+{
+	(void)state;
+	world_join(&w);
+	say_peer(201, 9, "");
+	w.member->filter_error = -EIO;
+	w.member->save_error = -ENOSPC;
+	expect_whole_or_nothing(status);
+}
+
 /* A few KiB each: there are ten thousand in the swarm benchmark. */
 static void test_size(void **state)
 {
@@ -609,6 +625,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_leave_without_hub, start, stop),
 		cmocka_unit_test_setup_teardown(test_find, start, stop),
 		cmocka_unit_test_setup_teardown(test_hub_was_set_back, start, stop),
+		cmocka_unit_test_setup_teardown(test_status_is_whole_or_not_there, start, stop),
 		cmocka_unit_test(test_size),
 	};
 
