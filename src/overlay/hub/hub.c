@@ -121,23 +121,48 @@ noreturn void hub_start_anew(const char *what, const char *why)
 
 /* --- by time --------------------------------------------------------- */
 
-/* Nodes that the store has expired or removed; told of when it is done with it. */
-struct expired {
-	struct node *nodes; /* owned */
-	size_t num;
+struct expired_node {
+	int64_t id;
+	bool is_removed;
 };
 
+/* Nodes that the store has expired or removed; told of when it is done with it. */
+struct expired {
+	struct expired_node *nodes; /* owned */
+	size_t num, cap;
+};
+
+/* The store will not say so again. */
 static int note_expired(void *ctx, const struct node *node)
 {
 	struct expired *expired = ctx;
-	struct node *nodes =
-		reallocarray(expired->nodes, expired->num + 1, sizeof(*expired->nodes));
 
-	if (nodes == NULL)
-		return -ENOMEM;
-	expired->nodes = nodes;
-	expired->nodes[expired->num++] = *node;
+	if (expired->num == expired->cap) {
+		expired->cap = expired->cap * 2 + 8;
+		expired->nodes =
+			reallocarray(expired->nodes, expired->cap, sizeof(*expired->nodes));
+		if (expired->nodes == NULL)
+			hub_start_anew("which nodes expired cannot be kept", "out of memory");
+	}
+	expired->nodes[expired->num++] =
+		(struct expired_node){.id = node->id, .is_removed = node->state == 0};
 	return 0;
+}
+
+static void tell_of_expired(struct hub *hub, const struct expired *expired)
+{
+	int64_t expire_s = hub->expire_s;
+
+	for (size_t i = 0; i < expired->num; i++) {
+		int64_t id = expired->nodes[i].id;
+		struct member *member = directory_member(&hub->directory, id);
+
+		if (!expired->nodes[i].is_removed)
+			(void)changes_node(hub, id);
+		else if (member != NULL && changes_remove_node(hub, NULL, member) != 0)
+			log_error("node %lld: cannot be removed", (long long)id);
+	}
+	hub->expire_s = expire_s; /* it is not to be looked again because of these */
 }
 
 static void expire_nodes(struct hub *hub, int64_t now_s)
@@ -154,16 +179,7 @@ static void expire_nodes(struct hub *hub, int64_t now_s)
 		log_error("store: cannot expire nodes: %s", store_error(hub->store));
 		hub->expire_s = now_s + EXPIRE_RETRY_S;
 	}
-	for (size_t i = 0; i < expired.num; i++) {
-		int64_t id = expired.nodes[i].id, expire_s = hub->expire_s;
-		struct member *member = directory_member(&hub->directory, id);
-
-		if (expired.nodes[i].state != 0)
-			(void)changes_node(hub, id);
-		else if (member != NULL && changes_remove_node(hub, NULL, member) != 0)
-			log_error("node %lld: cannot be removed", (long long)id);
-		hub->expire_s = expire_s;
-	}
+	tell_of_expired(hub, &expired);
 	if (hub->expire_s == 0 || hub->expire_s > now_s + EXPIRE_EVERY_S)
 		hub->expire_s = now_s + EXPIRE_EVERY_S;
 	free(expired.nodes);
