@@ -5,6 +5,7 @@
 #include "config/uapi_socket.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -47,6 +48,13 @@ int uapi_socket_connect(const char *ifname)
 	if (r == -ECONNREFUSED) /* its daemon is gone */
 		(void)unlink(addr.sun_path);
 	return r;
+}
+
+bool uapi_socket_is_lost(int fd)
+{
+	struct pollfd state = {.fd = fd};
+
+	return poll(&state, 1, 0) > 0;
 }
 
 static int send_all(int fd, const char *data, size_t len)
@@ -102,12 +110,14 @@ static int receive_reply(int fd, struct text *reply, size_t max)
 /* Send a request, release it, and receive the reply to it, of about max bytes at most. */
 static int exchange(int fd, struct text *request, struct text *reply, size_t max)
 {
-	int r = -ENOMEM, sent;
+	int r = request->failed ? -ENOMEM : uapi_socket_is_lost(fd) ? -EPIPE : 0, sent;
 
-	if (!request->failed) {
+	if (r == 0) {
 		sent = send_all(fd, request->data, request->len);
 		/* A daemon that refuses a line may stop reading: what it says counts more. */
 		r = receive_reply(fd, reply, max);
+		if (r != 0 || sent != 0) /* what is left would be taken for the next reply */
+			(void)shutdown(fd, SHUT_RDWR);
 		if (r != 0 && sent != 0)
 			r = sent;
 	}

@@ -2,7 +2,8 @@
  *
  * A client of the daemons that serve UAPI sockets, ours and others. A connection may have been
  * opened by somebody else, and takes one request after the other. Where a function fails because of
- * the connection, not because the daemon said so, nothing more can be said on it.
+ * the connection, not because the daemon said so, nothing more can be said on it, and it is shut
+ * down.
  */
 #ifndef ADIT_CONFIG_UAPI_SOCKET_H
 #define ADIT_CONFIG_UAPI_SOCKET_H
@@ -20,6 +21,10 @@ bool uapi_socket_name_is_valid(const char *ifname);
  * socket, which waits and is CLOEXEC, or a negative errno: -EINVAL, no such name is possible;
  * -ENOENT or -ECONNREFUSED, there is no daemon; -ENOTSOCK. */
 MUST_CHECK int uapi_socket_connect(const char *ifname);
+
+/* Whether nothing more can be said on a connection: the daemon is gone, or an answer was not taken
+ * as a whole, for want of memory, say, and the rest of it would be taken for the next. */
+bool uapi_socket_is_lost(int fd);
 
 /* Get the configuration and state of a device, without its name and public key; or change it. They
  * wait for the reply. Return 0 or a negative errno, with ret_config empty: what the daemon says, or

@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,6 +18,7 @@
 #include "config/file.h"
 #include "config/uapi.h"
 #include "config/uapi_serve.h"
+#include "config/uapi_socket.h"
 #include "refuse.h"
 
 #define HEX_1 "0101010101010101010101010101010101010101010101010101010101010101"
@@ -138,6 +141,52 @@ static void what_is_not_written_whole_says_so(void **state)
 	config_deinit(&config);
 }
 
+/* --- a connection ---------------------------------------------------- */
+
+/* The daemon has answered: a whole configuration, or none. */
+static int ask(int ends[2], const char *reply, struct config *ret_config)
+{
+	int r;
+
+	(void)send(ends[1], reply, strlen(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
+	r = uapi_socket_get(ends[0], ret_config);
+	if (r == 0)
+		assert_int_equal(ret_config->listen_port, 7);
+	else
+		assert_empty(ret_config);
+	return r;
+}
+
+/* What is left of a reply does not answer the next request: the connection is whole or lost. */
+static void replies_are_not_mistaken(void **state)
+{
+	static char reply[100000];
+	unsigned num = 1; /* without memory for the request, nothing is asked */
+	bool refused = true;
+
+	(void)state;
+	snprintf(reply, sizeof(reply), "listen_port=7\n%0*d=1\nerrno=0\n\n", 90000, 0);
+	for (; refused; num++) {
+		struct config config;
+		int ends[2], r;
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+		refuse_after(num);
+		r = ask(ends, reply, &config);
+		refused = refuse_end();
+		assert_int_equal(r, refused ? -ENOMEM : 0);
+		config_deinit(&config);
+		for (int i = 0; i < 2; i++) {
+			r = ask(ends, "listen_port=7\nerrno=0\n\n", &config);
+			assert_int_equal(r != 0, uapi_socket_is_lost(ends[0]));
+			config_deinit(&config);
+		}
+		close(ends[0]);
+		close(ends[1]);
+	}
+	assert_in_range(num, 3, 20);
+}
+
 /* --- requests -------------------------------------------------------- */
 
 static unsigned num_applied;
@@ -202,6 +251,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_half_of_a_configuration_is_given_out),
 		cmocka_unit_test(what_is_not_written_whole_says_so),
+		cmocka_unit_test(replies_are_not_mistaken),
 		cmocka_unit_test(a_request_is_done_or_refused),
 	};
 

@@ -68,6 +68,7 @@ static void requests_follow_each_other(void **state)
 		assert_int_equal(uapi_socket_set(client, &config), -EADDRINUSE);
 		daemon_hears("set=1\nlisten_port=5\n\n");
 	}
+	assert_false(uapi_socket_is_lost(client));
 	daemon_says("errno=0\n");
 	shutdown(daemon_fd, SHUT_WR);
 	assert_int_equal(uapi_socket_get(client, &config), -EPROTO);
@@ -245,9 +246,13 @@ static void a_short_reply_is_short(void **state)
 
 	(void)state;
 	memset(text, 'x', sizeof(text));
+	assert_false(uapi_socket_is_lost(client));
 	assert_int_equal(send(daemon_fd, text, sizeof(text), MSG_NOSIGNAL), sizeof(text));
-	assert_int_equal(shutdown(daemon_fd, SHUT_WR), 0);
 	assert_int_equal(uapi_socket_set(client, &config), -EMSGSIZE);
+	/* what comes of it later answers nothing else */
+	(void)send(daemon_fd, "errno=0\n\n", 9, MSG_NOSIGNAL);
+	assert_int_not_equal(uapi_socket_set(client, &config), 0);
+	assert_true(uapi_socket_is_lost(client));
 }
 
 int main(void)
