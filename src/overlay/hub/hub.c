@@ -216,7 +216,9 @@ uint64_t hub_expire(struct hub *hub, uint64_t now_ns)
 	if (hub->expire_s <= now_s || hub->expire_s > now_s + EXPIRE_EVERY_S)
 		expire_nodes(hub, now_s);
 	note_seen_nodes(hub, now_s);
-	tunnel_catch_up(&hub->tunnel, &hub->directory);
+	if (tunnel_is_lost(&hub->tunnel)) /* the next one gets another connection */
+		hub_start_anew("the tunnel cannot be asked", "its connection is lost");
+	tunnel_catch_up(&hub->tunnel, &hub->directory, now_ns);
 	(void)streams_expire(hub->streams, now_ns);
 	leave_ns = tunnel_expire(&hub->tunnel, now_ns);
 	return leave_ns != 0 && leave_ns < next_ns ? leave_ns : next_ns;

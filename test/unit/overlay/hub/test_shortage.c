@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,10 +61,36 @@ static void expiry_is_known_or_the_server_begins_anew(void **state)
 	}
 }
 
+/* As after an answer that there was no memory for. */
+static void a_lost_tunnel_is_a_new_server_s(void **state)
+{
+	struct fixture *f = *state;
+	int ends[2], status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+			_exit(2);
+		f->hub.tunnel.uapi_fd = ends[0];
+		(void)hub_expire(&f->hub, clock_boottime_ns());
+		shutdown(ends[0], SHUT_RDWR);
+		(void)hub_expire(&f->hub, clock_boottime_ns());
+		_exit(3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(
-		expiry_is_known_or_the_server_begins_anew, fixture_setup, fixture_teardown)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			expiry_is_known_or_the_server_begins_anew, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_lost_tunnel_is_a_new_server_s, fixture_setup, fixture_teardown),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
