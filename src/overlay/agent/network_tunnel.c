@@ -83,18 +83,26 @@ void network_close_tunnel(void *ctx)
 		log_error("%s: cannot end %s: %s", n->name, n->ifname, strerror(-r));
 }
 
+/* Without a connection to ask on, the tunnel is to be made anew: its watcher hears of that. */
+static int asked(const struct network *n, int result)
+{
+	if (uapi_socket_is_lost(n->uapi_fd) && n->watch_fd >= 0)
+		(void)shutdown(n->watch_fd, SHUT_RDWR);
+	return result;
+}
+
 int network_set_tunnel(void *ctx, const struct config *config)
 {
 	const struct network *n = network_of(ctx);
 
-	return n->uapi_fd < 0 ? -EPIPE : uapi_socket_set(n->uapi_fd, config);
+	return n->uapi_fd < 0 ? -EPIPE : asked(n, uapi_socket_set(n->uapi_fd, config));
 }
 
 int network_get_tunnel(void *ctx, struct config *ret_config)
 {
 	const struct network *n = network_of(ctx);
 
-	return n->uapi_fd < 0 ? -EPIPE : uapi_socket_get(n->uapi_fd, ret_config);
+	return n->uapi_fd < 0 ? -EPIPE : asked(n, uapi_socket_get(n->uapi_fd, ret_config));
 }
 
 int network_set_address(void *ctx, const struct prefix *address, bool is_there)
