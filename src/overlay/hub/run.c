@@ -250,25 +250,61 @@ static void start_door(int vault_fd)
 
 /* --- the server ------------------------------------------------------ */
 
-static void start_server(void)
+static void plan_restart(void)
 {
-	int own[2], uapi[2];
+	if (hub.is_ready)
+		hub.num_failures = 0;
+	else if (hub.num_failures < MAX_DOUBLINGS)
+		hub.num_failures++;
+	hub.restart_ns = hub.started_ns + (RESTART_INTERVAL_NS << hub.num_failures);
+}
 
-	must(launcher_start(hub.launcher, hub.options.interface, uapi), "the tunnel is gone");
-	must(ipc_pair(own), "socketpair");
-	hub.server = must(role_start(&hub_roles[HUB_ROLE_SERVER], hub.options.interface,
-				  (int[]){own[1], hub.door_fd, hub.admin_fd, hub.api_fd, uapi[0]},
-				  HUB_NUM_FDS),
-		"cannot start the server");
-	close(own[1]);
+/* Returns 0 or a negative errno. */
+static int try_start_server(void)
+{
+	int own[2], uapi[2], r = launcher_start(hub.launcher, hub.options.interface, uapi);
+	pid_t pid;
+
+	if (r < 0)
+		return r;
+	r = ipc_pair(own);
+	if (r == 0) {
+		pid = role_start(&hub_roles[HUB_ROLE_SERVER], hub.options.interface,
+			(int[]){own[1], hub.door_fd, hub.admin_fd, hub.api_fd, uapi[0]},
+			HUB_NUM_FDS);
+		close(own[1]);
+		if (pid < 0) {
+			close(own[0]);
+			r = pid;
+		} else {
+			hub.server = pid;
+			hub.server_fd = own[0];
+		}
+	}
 	close(uapi[0]);
 	close(uapi[1]);
-	hub.server_fd = own[0];
+	return r;
+}
+
+/* Once there was one, a shortage is no reason to end all: door and tunnel do without for a while.
+ */
+static void start_server(void)
+{
+	int r;
+
 	hub.started_ns = clock_boottime_ns();
 	hub.restart_ns = 0;
 	hub.is_ready = false;
+	r = try_start_server();
+	if (r < 0 && !hub.is_announced)
+		fail("cannot start the server", r);
+	if (r < 0) {
+		log_error("cannot start the server: %s; it is tried again", strerror(-r));
+		plan_restart();
+		return;
+	}
 	/* should it be gone already, we are told */
-	(void)!ipc_try_send(own[0], &hub.setup, sizeof(hub.setup));
+	(void)!ipc_try_send(hub.server_fd, &hub.setup, sizeof(hub.setup));
 }
 
 static void announce(void)
@@ -305,15 +341,6 @@ static void serve_server(void)
 		hub.is_ready = true;
 	if (hub.is_ready && !hub.is_announced)
 		announce();
-}
-
-static void plan_restart(void)
-{
-	if (hub.is_ready)
-		hub.num_failures = 0;
-	else if (hub.num_failures < MAX_DOUBLINGS)
-		hub.num_failures++;
-	hub.restart_ns = hub.started_ns + (RESTART_INTERVAL_NS << hub.num_failures);
 }
 
 /* --- watching -------------------------------------------------------- */

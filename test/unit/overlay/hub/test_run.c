@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -446,6 +447,28 @@ static void test_server_cannot_start(void **state)
 	do_in_state("cp -a keep/* db && rm -r keep");
 }
 
+/* Nor does a shortage end the rest: here the launcher may have no more descriptors for a while. */
+static void test_server_cannot_be_started(void **state)
+{
+	struct rlimit before, none; /* none beyond those that poll() takes */
+	struct run run = start("--port", "51820");
+	unsigned ifindex;
+
+	(void)state;
+	await_ready();
+	ifindex = if_nametoindex(ifname);
+	assert_int_equal(prlimit(run.pid, RLIMIT_NOFILE, NULL, &before), 0);
+	none = (struct rlimit){4, before.rlim_max};
+	assert_int_equal(prlimit(run.pid, RLIMIT_NOFILE, &none, NULL), 0);
+	kill(find_role("server"), SIGKILL);
+	await_text(&run, "cannot start the server: Too many open files; it is tried again");
+	assert_int_equal(waitpid(run.pid, NULL, WNOHANG), 0);
+	assert_int_equal(prlimit(run.pid, RLIMIT_NOFILE, &before, NULL), 0);
+	await_ready();
+	assert_int_equal(if_nametoindex(ifname), ifindex);
+	stop(&run);
+}
+
 static void test_server_is_confined(void **state)
 {
 	struct run run = start("--port", "51820");
@@ -677,6 +700,7 @@ int main(int argc, char *argv[])
 		cmocka_unit_test_teardown(test_api_is_inside, kill_all),
 		cmocka_unit_test_teardown(test_server_dies, kill_all),
 		cmocka_unit_test_teardown(test_server_cannot_start, kill_all),
+		cmocka_unit_test_teardown(test_server_cannot_be_started, kill_all),
 		cmocka_unit_test_teardown(test_server_is_confined, kill_all),
 		cmocka_unit_test_teardown(test_server_sees_no_key, kill_all),
 		cmocka_unit_test_teardown(test_others_die, kill_all),
