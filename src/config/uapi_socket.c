@@ -16,7 +16,8 @@
 enum {
 	REPLY_MAX = 1 << 30, /* bytes; a peer takes about 400 */
 	CHUNK_MAX = 65536,   /* read at once */
-	BLOCK_MAX = 4096,    /* of an event, or a reply that is an error alone */
+	BLOCK_MAX = 4096,    /* of an event */
+	ERROR_MAX = 16,	     /* a reply that is an error alone: "errno=-4095" and two newlines */
 };
 
 bool uapi_socket_name_is_valid(const char *ifname)
@@ -165,7 +166,7 @@ int uapi_socket_get_peer(int fd, const uint8_t public_key[KEY_LEN], struct confi
 static int demand(int fd, struct text *request)
 {
 	struct text reply = {0};
-	int r = exchange(fd, request, &reply, BLOCK_MAX);
+	int r = exchange(fd, request, &reply, ERROR_MAX);
 
 	if (r == 0)
 		r = uapi_parse_errno(reply.data, reply.len);

@@ -255,6 +255,19 @@ static void a_short_reply_is_short(void **state)
 	assert_true(uapi_socket_is_lost(client));
 }
 
+/* Who says it byte by byte cannot keep us for long: each may take as long as we wait at all. */
+static void a_short_reply_takes_few_turns(void **state)
+{
+	const struct config config = {0};
+
+	(void)state;
+	daemon_says("errno=-4095\n\n");
+	assert_int_equal(uapi_socket_set(client, &config), -4095);
+	daemon_says("errno=-0000004095");
+	assert_int_equal(shutdown(daemon_fd, SHUT_WR), 0);
+	assert_int_equal(uapi_socket_set(client, &config), -EMSGSIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +282,7 @@ int main(void)
 			a_tunnel_may_have_a_watcher_or_know_of_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_slow_tunnel_is_not_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_short_reply_is_short, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_short_reply_takes_few_turns, setup, teardown),
 		cmocka_unit_test(names),
 	};
 
