@@ -97,11 +97,9 @@ void serve_add_network(struct request *request, struct response *response)
 	}
 	hub->work.changes++;
 	realm = directory_add_realm(&hub->directory, &network, NULL);
-	r = hub_add_addresses(hub, &network);
-	if (realm == NULL || r == -ENOMEM)
+	if (realm == NULL)
 		hub_start_anew("a new network cannot be kept", "out of memory");
-	if (r != 0)
-		log_error("network %s: cannot set the hub's addresses: %s", name, strerror(-r));
+	(void)hub_add_addresses(hub, &network);
 	answer(response, 201, view_network(realm));
 }
 

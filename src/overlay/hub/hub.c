@@ -21,6 +21,10 @@ enum {
 	SEEN_LOOK = 512,      /* nodes looked at for that, every second at most */
 };
 
+/* Between two tries to make good what failed of the tunnel. */
+#define PAUSE_NS SECOND_NS
+#define PAUSE_MAX_NS (64 * SECOND_NS)
+
 int64_t hub_now_s(void)
 {
 	return (int64_t)(clock_wall_ns() / SECOND_NS);
@@ -28,7 +32,7 @@ int64_t hub_now_s(void)
 
 /* --- addresses ------------------------------------------------------- */
 
-int hub_add_addresses(const struct hub *hub, const struct network *network)
+int hub_add_addresses(struct hub *hub, const struct network *network)
 {
 	static const uint16_t families[] = {AF_INET, AF_INET6};
 	int r = 0;
@@ -38,6 +42,11 @@ int hub_add_addresses(const struct hub *hub, const struct network *network)
 
 		if (address.family != 0 && hub->launcher_fd >= 0)
 			r = launch_add_address(hub->launcher_fd, hub->ifname, &address);
+	}
+	if (r != 0) {
+		log_error("network %s: cannot set the hub's addresses: %s", network->name,
+			strerror(-r));
+		hub->lacks_address = true;
 	}
 	return r;
 }
@@ -60,13 +69,15 @@ int hub_remove_addresses(const struct hub *hub, const struct network *network)
 
 /* --- opening --------------------------------------------------------- */
 
+/* A shortage of addresses is not the end: the hub can do without for a while. A launcher that is
+ * gone, or makes no sense, is. */
 static int set_up_tunnel(struct hub *hub)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < hub->directory.num_realms; i++)
+	for (size_t i = 0; r != -EPIPE && r != -EPROTO && i < hub->directory.num_realms; i++)
 		r = hub_add_addresses(hub, &hub->directory.realms[i]->network);
-	if (r == 0)
+	if (r != -EPIPE && r != -EPROTO)
 		r = tunnel_sync(&hub->tunnel, &hub->directory);
 	if (r != 0)
 		log_error("the tunnel cannot be set up: %s", strerror(-r));
@@ -207,6 +218,25 @@ static void note_seen_nodes(struct hub *hub, int64_t now_s)
 		log_error("store: cannot note who was seen: %s", store_error(hub->store));
 }
 
+/* Make good what has failed of the tunnel: all of it is looked at, so ever more seldom. */
+static void catch_up(struct hub *hub, uint64_t now_ns)
+{
+	if (!(hub->lacks_address || hub->tunnel.is_behind) || hub->catch_up_ns > now_ns)
+		return;
+	hub->lacks_address = hub->tunnel.is_behind = false;
+	if (set_up_tunnel(hub) != 0)
+		hub->tunnel.is_behind = true;
+	if (!hub->lacks_address && !hub->tunnel.is_behind) {
+		log_error("the tunnel is as it should be again");
+		hub->pause_ns = hub->catch_up_ns = 0;
+		return;
+	}
+	hub->pause_ns = hub->pause_ns == 0 ? PAUSE_NS : hub->pause_ns * 2;
+	if (hub->pause_ns > PAUSE_MAX_NS)
+		hub->pause_ns = PAUSE_MAX_NS;
+	hub->catch_up_ns = now_ns + hub->pause_ns;
+}
+
 uint64_t hub_expire(struct hub *hub, uint64_t now_ns)
 {
 	int64_t now_s = hub_now_s();
@@ -218,7 +248,7 @@ uint64_t hub_expire(struct hub *hub, uint64_t now_ns)
 	note_seen_nodes(hub, now_s);
 	if (tunnel_is_lost(&hub->tunnel)) /* the next one gets another connection */
 		hub_start_anew("the tunnel cannot be asked", "its connection is lost");
-	tunnel_catch_up(&hub->tunnel, &hub->directory, now_ns);
+	catch_up(hub, now_ns);
 	(void)streams_expire(hub->streams, now_ns);
 	leave_ns = tunnel_expire(&hub->tunnel, now_ns);
 	return leave_ns != 0 && leave_ns < next_ns ? leave_ns : next_ns;

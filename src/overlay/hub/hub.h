@@ -32,8 +32,11 @@ struct hub {
 	char ifname[IFNAMSIZ];
 	int launcher_fd; /* -1: there is none, in tests */
 	int64_t started_s;
-	int64_t expire_s;   /* when the store is to be asked what is due */
-	uint32_t seen_slot; /* where looking for those who are connected goes on */
+	int64_t expire_s;     /* when the store is to be asked what is due */
+	uint32_t seen_slot;   /* where looking for those who are connected goes on */
+	bool lacks_address;   /* of the tunnel, which failed */
+	uint64_t catch_up_ns; /* when what failed of the tunnel is tried again; 0: at once */
+	uint64_t pause_ns;    /* before that: twice as long after each try that fails */
 	struct hub_work work;
 };
 
@@ -43,9 +46,11 @@ struct hub {
 MUST_CHECK int hub_open(struct hub *hub, const char *database);
 void hub_close(struct hub *hub);
 
-/* Give the tunnel the hub's addresses in a network, or take them away. Returns 0 or a negative
- * errno. */
-MUST_CHECK int hub_add_addresses(const struct hub *hub, const struct network *network);
+/* Give the tunnel the hub's addresses in a network. One that cannot be set is tried again later.
+ * Returns 0 or a negative errno, after a message in the log. */
+int hub_add_addresses(struct hub *hub, const struct network *network);
+
+/* Take them away. Returns 0 or a negative errno. */
 MUST_CHECK int hub_remove_addresses(const struct hub *hub, const struct network *network);
 
 /* Do what is due by time. Returns when to call again, at most some seconds ahead. */

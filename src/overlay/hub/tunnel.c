@@ -14,9 +14,6 @@
 /* What was seen is good for so long; where nothing was seen yet, less. */
 #define LOOK_NS (5 * SECOND_NS)
 #define LOOK_AGAIN_NS (100 * MSEC_NS)
-/* Between two tries to make good what failed: each asks for all peers there are. */
-#define PAUSE_NS SECOND_NS
-#define PAUSE_MAX_NS (64 * SECOND_NS)
 
 /* --- peers ----------------------------------------------------------- */
 
@@ -148,27 +145,6 @@ int tunnel_sync(struct tunnel *tunnel, const struct directory *directory)
 bool tunnel_is_lost(const struct tunnel *tunnel)
 {
 	return tunnel->uapi_fd >= 0 && uapi_socket_is_lost(tunnel->uapi_fd);
-}
-
-void tunnel_catch_up(struct tunnel *tunnel, const struct directory *directory, uint64_t now_ns)
-{
-	int r;
-
-	if (!tunnel->is_behind || tunnel->catch_up_ns > now_ns)
-		return;
-	tunnel->is_behind = false;
-	r = tunnel_sync(tunnel, directory);
-	if (r == 0) {
-		log_error("tunnel: its peers are those of the database again");
-		tunnel->pause_ns = tunnel->catch_up_ns = 0;
-		return;
-	}
-	log_error("tunnel: its peers are not those of the database: %s", strerror(-r));
-	tunnel->is_behind = true;
-	tunnel->pause_ns = tunnel->pause_ns == 0 ? PAUSE_NS : tunnel->pause_ns * 2;
-	if (tunnel->pause_ns > PAUSE_MAX_NS)
-		tunnel->pause_ns = PAUSE_MAX_NS;
-	tunnel->catch_up_ns = now_ns + tunnel->pause_ns;
 }
 
 void tunnel_look_for(struct tunnel *tunnel, struct member *member, uint64_t now_ns)

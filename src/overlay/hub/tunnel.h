@@ -15,8 +15,6 @@ struct tunnel {
 	struct config leaving; /* peers to be removed later: what we told them is on its way */
 	uint64_t leave_ns;     /* when; 0: none leaves */
 	bool is_behind;	       /* something failed: its peers may be others than they should */
-	uint64_t catch_up_ns;  /* when it is tried again to make that good; 0: at once */
-	uint64_t pause_ns;     /* before that: twice as long after each try that fails */
 };
 
 /* Make the tunnel's peers those that are active, sparing sessions of those it has already. Returns
@@ -39,9 +37,6 @@ void tunnel_look_for(struct tunnel *tunnel, struct member *member, uint64_t now_
 
 /* Whether the connection to the tunnel is of no use any more: another is needed. */
 bool tunnel_is_lost(const struct tunnel *tunnel);
-
-/* Make good what has failed, if it is time. To be called now and then. */
-void tunnel_catch_up(struct tunnel *tunnel, const struct directory *directory, uint64_t now_ns);
 
 void tunnel_deinit(struct tunnel *tunnel);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * While memory is short: what the store has done is told, or the server begins anew with it.
+ * While memory is short: what the store has done is told, or the server begins anew with it. What
+ * launcher and tunnel fail to do, who say here what a test wrote, is made good later.
  */
 #include "fixture.h"
 
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "overlay/launch/messages.h"
 #include "refuse.h"
 
 enum { KNOWN = 10, KNOWN_AND_NOTHING_REFUSED, UNKNOWN };
@@ -83,6 +85,91 @@ static void a_lost_tunnel_is_a_new_server_s(void **state)
 	assert_int_equal(WEXITSTATUS(status), 1);
 }
 
+/* When the tunnel would say so, at this time: whether it is asked. */
+static bool catches_up(struct hub *hub, int tunnel, uint64_t now_ns, const char *reply)
+{
+	char got[256];
+
+	assert_int_equal(send(tunnel, reply, strlen(reply), 0), strlen(reply));
+	(void)hub_expire(hub, now_ns);
+	(void)recv(hub->tunnel.uapi_fd, got, sizeof(got), MSG_DONTWAIT);
+	return recv(tunnel, got, sizeof(got), MSG_DONTWAIT) > 0;
+}
+
+/* It is tried again at once, and ever more seldom. */
+static void a_tunnel_that_fails_is_not_asked_all_the_time(void **state)
+{
+	static const char error[] = "errno=-28\n\n", peers[] = "errno=0\n\n";
+	struct hub *hub = &((struct fixture *)*state)->hub;
+	uint64_t now_ns = clock_boottime_ns();
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	hub->tunnel.uapi_fd = ends[0];
+	assert_false(catches_up(hub, ends[1], now_ns, peers));
+	for (int i = 0; i < 2; i++) {
+		hub->tunnel.is_behind = true;
+		assert_true(catches_up(hub, ends[1], now_ns, error));
+		for (uint64_t pause_s = 1; pause_s <= 128; pause_s *= 2) {
+			uint64_t pause_ns = (pause_s < 64 ? pause_s : 64) * SECOND_NS;
+
+			assert_false(catches_up(hub, ends[1], now_ns + pause_ns - 1, error));
+			now_ns += pause_ns;
+			assert_true(hub->tunnel.is_behind);
+			assert_true(
+				catches_up(hub, ends[1], now_ns, pause_s < 128 ? error : peers));
+		}
+		assert_false(hub->tunnel.is_behind);
+	}
+	hub->tunnel.uapi_fd = -1;
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void launcher_says(int fd, int error)
+{
+	const struct launch_reply reply = {error};
+
+	assert_int_equal(send(fd, &reply, sizeof(reply), 0), sizeof(reply));
+}
+
+static unsigned launcher_hears(int fd)
+{
+	struct launch_request request;
+	unsigned num = 0;
+
+	while (recv(fd, &request, sizeof(request), MSG_DONTWAIT) == sizeof(request))
+		num += request.type == LAUNCH_ADD_ADDRESS;
+	return num;
+}
+
+static void an_address_that_fails_is_set_later(void **state)
+{
+	struct fixture *f = *state;
+	struct hub *hub = &f->hub;
+	uint64_t now_ns = clock_boottime_ns();
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	hub->launcher_fd = ends[0];
+	launcher_says(ends[1], -ENOMEM);
+	add_network(f, "lab");
+	assert_int_equal(launcher_hears(ends[1]), 1);
+	launcher_says(ends[1], 0);
+	launcher_says(ends[1], -EPERM);
+	(void)hub_expire(hub, now_ns);
+	assert_int_equal(launcher_hears(ends[1]), 2);
+	launcher_says(ends[1], 0);
+	launcher_says(ends[1], 0);
+	(void)hub_expire(hub, now_ns + SECOND_NS);
+	assert_int_equal(launcher_hears(ends[1]), 2);
+	(void)hub_expire(hub, now_ns + 10 * SECOND_NS);
+	assert_int_equal(launcher_hears(ends[1]), 0);
+	hub->launcher_fd = -1;
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -90,6 +177,10 @@ int main(void)
 			expiry_is_known_or_the_server_begins_anew, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_lost_tunnel_is_a_new_server_s, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_tunnel_that_fails_is_not_asked_all_the_time,
+			fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			an_address_that_fails_is_set_later, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

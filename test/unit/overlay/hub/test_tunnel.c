@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where the hub's tunnel sees a node: asked for that node alone, and not again for a while. What
- * failed is made good, ever more seldom while it cannot be. The tunnel says what a test wrote.
+ * Where the hub's tunnel sees a node: asked for that node alone, and not again for a while. The
+ * tunnel says what a test wrote.
  */
 #include "overlay/hub/tunnel.h"
 
@@ -89,44 +89,6 @@ static void test_look(void **state)
 	assert_seen_at("[2001:db8::1]:7");
 }
 
-/* Catch up at this time, when the tunnel would say so. Returns whether it is asked. */
-static bool catches_up(uint64_t now_ns, const char *reply)
-{
-	static const struct directory directory;
-	char got[256];
-
-	assert_int_equal(send(other_end, reply, strlen(reply), 0), strlen(reply));
-	tunnel_catch_up(&tunnel, &directory, now_ns);
-	(void)recv(tunnel.uapi_fd, got, sizeof(got), MSG_DONTWAIT);
-	return recv(other_end, got, sizeof(got), MSG_DONTWAIT) > 0;
-}
-
-static void test_an_error_that_lasts(void **state)
-{
-	static const char error[] = "errno=-28\n\n", peers[] = "errno=0\n\n";
-
-	(void)state;
-	assert_false(catches_up(1, peers));
-	for (int i = 0; i < 2; i++) {
-		uint64_t now_ns = SECOND_NS;
-
-		tunnel.is_behind = true; /* then it is tried at once, and ever more seldom */
-		assert_true(catches_up(now_ns, error));
-		for (uint64_t pause_ns = SECOND_NS; pause_ns < 64 * SECOND_NS; pause_ns *= 2) {
-			assert_false(catches_up(now_ns + pause_ns - 1, error));
-			now_ns += pause_ns;
-			assert_true(catches_up(now_ns, error));
-		}
-		for (int j = 0; j < 2; j++) {
-			assert_false(catches_up(now_ns + 64 * SECOND_NS - 1, error));
-			now_ns += 64 * SECOND_NS;
-			assert_true(tunnel.is_behind);
-			assert_true(catches_up(now_ns, j == 0 ? error : peers));
-		}
-		assert_false(tunnel.is_behind);
-	}
-}
-
 static void test_lost(void **state)
 {
 	int fd = other_end;
@@ -156,7 +118,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_look, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_an_error_that_lasts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_tunnel, setup, teardown),
 	};
