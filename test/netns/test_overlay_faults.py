@@ -344,6 +344,19 @@ def test_reboot_with_the_hub_down(fleet, robots):
     wait_back(one, timeout=30)
 
 
+def test_tunnel_that_does_not_answer(fleet, robots):
+    """An answer that comes too late, or that was not taken whole, is none to another question: the
+    agent makes its tunnel anew, although it was asked for no more than how it is."""
+    one, _ = joined(fleet, robots, "robot1", "robot2")
+    (monitor,) = [pid for pid in one.pids()
+                  if Path(f"/proc/{pid}/comm").read_text() == "adit-monitor\n"]
+    os.kill(monitor, signal.SIGSTOP)
+    one.adit("status")
+    wait_until(lambda: "is made anew" in one.process.output(), 10, "it gives up")
+    wait_until(lambda: membership(one)["up"], 20, "there is another")
+    assert one.pings("robot2", wait=8)
+
+
 def test_damaged_state(fleet, robots):
     """What makes no sense is put aside; the node is itself again with its key."""
     one, other = joined(fleet, robots, "robot1", "robot2")
