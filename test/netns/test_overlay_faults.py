@@ -278,7 +278,9 @@ def remounted(hub):
         os.kill(server.pid, signal.SIGKILL)
     try:
         return hub.break_disk("read-only")
-    except CommandError:
+    except CommandError as error:
+        if "busy" not in str(error):
+            raise
         return None
 
 
