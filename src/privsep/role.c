@@ -32,6 +32,7 @@ static const char *const variables[] = {
 	"ADIT_DRILL_ALLOC",
 	"ADIT_DRILL_CLOCK",
 	"ADIT_DRILL_SEND",
+	"GLIBC_TUNABLES",
 #endif
 };
 

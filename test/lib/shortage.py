@@ -17,6 +17,10 @@ LIMIT = 20  # seconds a program may take for everything, on a loaded machine
 HEAD = 8    # places that a process begins with, before libcrypto's
 # These end themselves, or crash, when they get no memory; none of them is used but at the start.
 FRAGILE = ("libseccomp", "libc", "libnss", "ld-linux")
+# Memory that was freed, or never written, is full of this: who believes it is nothing, or still
+# what it was, does not get far.
+TUNABLES = "GLIBC_TUNABLES=glibc.malloc.perturb=165:glibc.malloc.tcache_count=0"
+KILLED = re.compile(r"^.* died \(signal .*", re.M)
 
 
 class Ended(Exception):
@@ -30,7 +34,7 @@ class Attempt:
     def __init__(self, role, place):
         self.role = role
         self.process = None
-        self.variable = f"ADIT_DRILL_ALLOC={role}:{place}"
+        self.prefix = "env", TUNABLES, f"ADIT_DRILL_ALLOC={role}:{place}"
         self.started = False
         self.started_without = False  # it was up before the allocation was asked for
 
@@ -45,6 +49,7 @@ class Attempt:
         return re.search("is refused, for (.*)", self.said())[1]
 
     def is_fragile(self):
+        """Whether who asked may crash."""
         # a starter makes its sandbox when all the others are up
         return self.whom().startswith(FRAGILE[:1] if self.started else FRAGILE)
 
@@ -78,6 +83,9 @@ class Attempt:
             survived = False
             assert self.was_hit(), self.said()
             self.judge()
+        # also if another was put in its place, and all went on
+        killed = KILLED.search(self.said())
+        assert not killed or self.was_hit() and self.is_fragile(), killed[0]
         self.clear()
         return self.was_hit(), survived
 

@@ -66,7 +66,7 @@ class Life(Attempt):
         self.rig = rig
         self.ifname = f"om{os.getpid()}n{next(_serial)}"
         self.socket = SOCKETS / f"{self.ifname}.sock"
-        self.process = rig.ours.popen("env", self.variable, rig.program, "run", self.ifname)
+        self.process = rig.ours.popen(*self.prefix, rig.program, "run", self.ifname)
 
     def ask(self, text):
         """Put a request; give the answer, or None when the connection ended without one."""

@@ -20,7 +20,7 @@ import pytest
 from drills import BUILD, build
 from hosts import Lab, wait_until
 from machines import ADIT, AGENT, HUB, Fleet
-from shortage import LIMIT, Attempt, Walk
+from shortage import KILLED, LIMIT, Attempt, Walk
 
 # Every so many of the places in its start, which are libcrypto's and libseccomp's mostly; of those
 # behind it.
@@ -71,7 +71,9 @@ class Rig:
         for machine in reversed(self.machines()):
             running = machine.process.poll() is None
             code = machine.process.stop()
-            assert code == 0 or not running or is_brittle(machine), machine.process.output()
+            assert is_brittle(machine) or (
+                code == 0 or not running) and not KILLED.search(machine.process.output()), \
+                f"{machine.name}: {machine.process.output()}"
             wait_until(lambda: machine.pids() == [machine.holder.pid], 5, "all have ended")
             left = machine.run("sh", "-c", "ls /run/adit /run/wireguard /sys/class/net "
                                            "2>/dev/null || true").out
@@ -105,7 +107,7 @@ class Life(Attempt):
             self.rig.start(machine)
             wait_until(is_up, LIMIT, f"{machine.name} answers", 0.01)
             return
-        self.process = self.rig.start(machine, "env", self.variable)
+        self.process = self.rig.start(machine, *self.prefix)
         self.await_start(is_up)
 
     def serves(self):
@@ -196,16 +198,19 @@ class Life(Attempt):
     def is_brittle(self):
         return self.was_hit() and (self.whom().startswith(BRITTLE) or SAID.search(self.said()))
 
+    def is_fragile(self):
+        return super().is_fragile() or self.is_brittle()
+
     def judge(self):
-        fragile = self.is_fragile() or self.is_brittle()
+        fragile = self.is_fragile()
         assert fragile or MISSING.search(self.said()), self.said()
-        assert fragile or "died (signal" not in self.said(), self.said()
         code = self.process.wait(5) if ": the hub ends" in self.said() else self.process.poll()
         assert code is None or code > 0 or fragile, (code, self.said())
 
     def clear(self):
         try:
-            self.rig.end(lambda machine: machine is self.drilled and self.is_brittle())
+            self.rig.end(lambda machine: machine is self.drilled and
+                         self.was_hit() and self.is_fragile())
             if self.was_hit():
                 self.restart()
                 self.rig.end()
