@@ -99,7 +99,12 @@ class Walk:
         self.tried = self.ended = 0
 
     def go(self, place):
-        """Give whether there is such a place, and whether it is in the start."""
+        """Give whether there is such a place, and whether it is in the start. That one run has
+        fewer of them, by chance, is not the end: another has to agree."""
+        hit, in_start = self.attempt_at(place)
+        return (hit, in_start) if hit else self.attempt_at(place)
+
+    def attempt_at(self, place):
         attempt = self.attempt(self.role, place)
         try:
             hit, survived = attempt.run()
