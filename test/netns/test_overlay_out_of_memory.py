@@ -95,6 +95,8 @@ class Life(Attempt):
         self.drilled = rig.hub if role in HUB_ROLES else rig.nodes[0]
         self.process = None
         self.has_network = False
+        self.key = None    # its id
+        self.policy = ""   # None: either that or POLICY
         self.members = {}  # node -> who it is, once it was told
         self.tags = {}     # node -> those it was given
 
@@ -122,15 +124,24 @@ class Life(Attempt):
         return lambda: self.hub.run(HUB, *words, check=False, **settings).code == 0
 
     def add_network(self):
-        self.does("network", "add", NETWORK)()
-        self.has_network = self.does("network", "show", NETWORK)()
+        """What was cut short may have been done."""
+        result = self.hub.run(HUB, "network", "add", NETWORK, check=False)
+        self.has_network = result.code == 0 or f"there is a network {NETWORK} already" in result.err
         return self.has_network
 
     def make_link(self):
-        out = self.hub.run(HUB, "key", "create", NETWORK, "--uses", "0", check=False).out
-        found = re.search(r"adit://\S+", out)
-        self.link = found and found[0]
-        return found
+        result = self.hub.run(HUB, "key", "create", NETWORK, "--uses", "0", "--json", check=False)
+        if result.code == 0:
+            key = json.loads(result.out)
+            self.key, self.link = key["id"], key["link"]
+        return result.code == 0
+
+    def set_policy(self):
+        self.policy = None
+        done = self.does("policy", "set", NETWORK, "-", input=POLICY)()
+        if done:
+            self.policy = POLICY
+        return done
 
     def identity(self, node):
         """Number and key, once it has joined."""
@@ -185,7 +196,8 @@ class Life(Attempt):
 
     def change(self, one, two):
         self.step("tags", self.tags_it(one, "lidar", "left"))
-        self.step("a policy", self.does("policy", "set", NETWORK, "-", input=POLICY))
+        self.step("tags of who stays", self.tags_it(two, "right"))
+        self.step("a policy", self.set_policy)
         self.step("they still meet", self.meet(two, one))
         self.step("nodes", self.does("node", "list", NETWORK))
         self.step("the record", self.does("audit", "verify"))
@@ -224,6 +236,11 @@ class Life(Attempt):
         assert self.does("audit", "verify")()
         if self.has_network:
             assert self.does("network", "show", NETWORK)()
+            text = self.hub.json("policy", "show", NETWORK)["text"]
+            assert text == self.policy or self.policy is None and text in ("", POLICY), text
+        if self.key:
+            keys = self.hub.json("key", "list", NETWORK)["keys"]
+            assert self.key in [key["id"] for key in keys], keys
         for node, identity in self.members.items():
             self.rig.start(node)
             wait_until(self.answers(node), LIMIT, f"{node.name} starts with memory", 0.01)
