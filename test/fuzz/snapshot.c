@@ -22,7 +22,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(memory, len) ((void)(memory), (void)(len))
 #endif
 
-enum { BLOCKS_MAX = 1024, PAGE = 4096, ALIGNMENT = 16, PAGES_AT_ONCE = 1 << 16, MANY_PAGES = 64 };
+enum { BLOCKS_MAX = 1024, PAGES_MAX = 1 << 14, PAGE = 4096, ALIGNMENT = 16, MANY_PAGES = 64 };
 #define ARENA_LEN (UINT64_C(1) << 35)
 
 void *__real_malloc(size_t size);
@@ -41,12 +41,17 @@ static struct block {
 	uint8_t *memory;
 	size_t size;
 	bool is_freed, is_part; /* the latter: of what is put back */
-	uint8_t **saved;	/* its contents by page; NULL: they are zero */
 } blocks[BLOCKS_MAX];
+
+/* What is put back, page by page; the rest is zero. */
+static struct saved {
+	uint8_t *memory, *contents;
+	size_t len;
+} pages[PAGES_MAX];
 
 static struct {
 	uint8_t *begin, *end; /* all blocks' */
-	unsigned num_blocks;
+	unsigned num_blocks, num_pages;
 	bool is_recording, is_there;
 } arena;
 
@@ -162,46 +167,25 @@ static uint8_t *part(const struct block *block, size_t page, size_t *ret_len)
 	return begin;
 }
 
-/* Do something to each page that somebody has touched; of few, to all. */
-static void for_touched(struct block *block, void (*act)(struct block *block, size_t page))
+static bool is_zero(const uint8_t *memory, size_t len)
 {
-	static unsigned char is_touched[PAGES_AT_ONCE];
-
-	if (block->num_pages < MANY_PAGES) {
-		for (size_t page = 0; page < block->num_pages; page++)
-			act(block, page);
-		return;
-	}
-	for (size_t at = 0, num; at < block->num_pages; at += num) {
-		const unsigned char *next = is_touched;
-
-		num = block->num_pages - at;
-		num = num < PAGES_AT_ONCE ? num : PAGES_AT_ONCE;
-		require(mincore(block->pages + at * PAGE, num * PAGE, is_touched) == 0);
-		while ((next = memchr(next, 1, num - (size_t)(next - is_touched))))
-			act(block, at + (size_t)(next++ - is_touched));
-	}
+	return len == 0 || (*memory == 0 && memcmp(memory, memory + 1, len - 1) == 0);
 }
 
-static void save(struct block *block, size_t page)
+/* Most pages of a large block nobody has touched. */
+static void save(const struct block *block)
 {
-	size_t len;
-	const uint8_t *begin = part(block, page, &len);
+	for (size_t page = 0; page < block->num_pages; page++) {
+		struct saved *saved = &pages[arena.num_pages];
 
-	block->saved[page] = __real_malloc(PAGE);
-	require(block->saved[page] != NULL);
-	memcpy(block->saved[page], begin, len);
-}
-
-static void put_back(struct block *block, size_t page)
-{
-	size_t len;
-	uint8_t *begin = part(block, page, &len);
-
-	if (block->saved[page])
-		memcpy(begin, block->saved[page], len);
-	else
-		memset(begin, 0, len);
+		saved->memory = part(block, page, &saved->len);
+		if (block->num_pages >= MANY_PAGES && is_zero(saved->memory, saved->len))
+			continue;
+		require(++arena.num_pages < PAGES_MAX);
+		saved->contents = __real_malloc(PAGE);
+		require(saved->contents != NULL);
+		memcpy(saved->contents, saved->memory, saved->len);
+	}
 }
 
 void snapshot_begin(void)
@@ -221,11 +205,8 @@ void snapshot_end(void)
 		struct block *block = &blocks[i];
 
 		block->is_part = !block->is_freed;
-		if (!block->is_part)
-			continue;
-		block->saved = __real_calloc(block->num_pages, sizeof(*block->saved));
-		require(block->saved != NULL);
-		for_touched(block, save);
+		if (block->is_part)
+			save(block);
 	}
 }
 
@@ -239,7 +220,11 @@ bool snapshot_restore(void)
 		require(block->is_freed);
 		block->is_freed = false;
 		open_or_close(block, true);
-		for_touched(block, put_back);
+		/* whoever touched which: then they are zero, those in swap space too */
+		if (block->num_pages >= MANY_PAGES)
+			require(madvise(block->pages, block->num_pages * PAGE, MADV_DONTNEED) == 0);
 	}
+	for (unsigned i = 0; i < arena.num_pages; i++)
+		memcpy(pages[i].memory, pages[i].contents, pages[i].len);
 	return arena.is_there;
 }
