@@ -145,7 +145,7 @@ class Life(Attempt):
 
     def identity(self, node):
         """Number and key, once it has joined."""
-        result = node.run(ADIT, "status", "--json", check=False)
+        result = node.run("timeout", "10", ADIT, "status", "--json", check=False)
         for network in json.loads(result.out)["networks"] if result.code == 0 else []:
             if network["state"] == "active":
                 return network["id"], network["public_key"]
@@ -171,12 +171,10 @@ class Life(Attempt):
 
     def left(self, node):
         def leave():
-            node.run(ADIT, "leave", NETWORK, check=False)
-            gone = "no network" in node.run(ADIT, "status", check=False).out
-            if gone:
-                self.members.pop(node, None)
-                self.tags[node] = None  # gone with the node, if the hub has heard of it
-            return gone
+            self.members.pop(node, None)  # cut short it is either, too
+            self.tags[node] = None
+            node.run("timeout", LIMIT, ADIT, "leave", NETWORK, check=False)
+            return "no network" in node.run("timeout", "10", ADIT, "status", check=False).out
         return leave
 
     def meet(self, one, other):
