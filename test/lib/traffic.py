@@ -34,6 +34,20 @@ def ping_until(host, address, timeout):
     wait_until(lambda: answers(host, address), timeout, f"{address} answers {host.name}")
 
 
+def count(host, *rules):
+    """Count what comes to a host or leaves it."""
+    chains = (f"chain {hook} {{ type filter hook {hook} priority raw;\n" + "\n".join(rules) + "\n}"
+              for hook in ("prerouting", "output"))
+    host.run("nft", "-f", "-", input="table inet seen {\n" + "\n".join(chains) + "\n}\n")
+
+
+def counted(host):
+    """Packets by rule, those that came first."""
+    out = json.loads(host.run("nft", "-j", "list", "table", "inet", "seen").out)
+    return [part["counter"]["packets"] for each in out["nftables"] if "rule" in each
+            for part in each["rule"]["expr"] if "counter" in part]
+
+
 class Tcp:
     """A TCP transfer by iperf3, in the background; `reverse` lets the server send."""
 

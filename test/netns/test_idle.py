@@ -11,6 +11,7 @@ import pytest
 from processes import Role, family
 from traffic import ping
 from tunnels import AditTunnel, key, public
+from watcher import HELD, Watcher
 
 TIMERS = 12  # seconds after which a session that was used has had its keepalive
 TIMER_WAKES = 8  # of one process until then: a deadline, a message for it, the packet it causes
@@ -78,6 +79,16 @@ def test_a_tunnel_without_a_session_sleeps(lab):
     add_silent_peer(tunnel, "10.9.0.2")
     time.sleep(QUIET)  # it looks at changed routes
     assert_nobody_wakes([tunnel])
+
+
+def test_a_watcher_costs_nobody_sleep(lab):
+    tunnel = start(lab.host("a"), "10.8.0.1/24")
+    with Watcher(tunnel.ifname) as watcher:
+        ping = tunnel.host.popen("ping", "-n", "-c", 1, "10.8.0.2")
+        watcher.refuse(watcher.wanted())
+        ping.wait()
+        time.sleep(HELD + 1)
+        assert_nobody_wakes([tunnel])
 
 
 def test_a_session_at_rest_costs_no_wakeup(pair, tmp_path):

@@ -17,7 +17,7 @@ import pytest
 
 import drills
 from hosts import wait_until
-from traffic import Tcp, answers, ping
+from traffic import Tcp, answers, count, counted, ping
 from tunnels import AditTunnel, WireguardGoTunnel, adit_command
 from wire import Tap
 
@@ -29,20 +29,6 @@ MESSAGE_DATA = b"\4\0\0\0"
 # A handshake message that is lost is sent again after 5 s; it takes two of them, one for the cookie.
 IN_TIME = 30
 SOON = 5
-
-
-def count(host, *rules):
-    """Count what comes to a host or leaves it."""
-    chains = (f"chain {hook} {{ type filter hook {hook} priority raw;\n" + "\n".join(rules) + "\n}"
-              for hook in ("prerouting", "output"))
-    host.run("nft", "-f", "-", input="table ip seen {\n" + "\n".join(chains) + "\n}\n")
-
-
-def counted(host):
-    """Packets by rule, those that came first."""
-    out = json.loads(host.run("nft", "-j", "list", "table", "ip", "seen").out)
-    return [part["counter"]["packets"] for each in out["nftables"] if "rule" in each
-            for part in each["rule"]["expr"] if "counter" in part]
 
 
 class Rig:
