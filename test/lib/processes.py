@@ -208,7 +208,7 @@ class Running:
         return (not any(role.alive() for role in self.everyone().values())
                 and not self.socket.exists() and not self.interface_exists())
 
-    def wait_gone(self, timeout=1):
+    def wait_gone(self, timeout=10):
         wait_until(self.is_gone, timeout, f"nothing is left of {self.ifname}", 0.01)
 
 

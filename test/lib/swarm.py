@@ -62,7 +62,7 @@ class Swarm:
 def _hold(host):
     """A process in the host's namespace, by which ip finds it."""
     host.popen("sleep", "3600")
-    return str(wait_until(lambda: pids_in(host.namespace), 2, "a process in the namespace")[0])
+    return str(wait_until(lambda: pids_in(host.namespace), 10, "a process in the namespace")[0])
 
 
 def _wire(hub, nodes):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from hosts import REPO, wait_until
+from hosts import REPO
 from tunnels import SOCKETS, adit_command
 
 DEMO = REPO / "test" / "netns" / "demo"
@@ -80,4 +80,3 @@ def test_interrupted_demo(demo, program, heading, interruption):
     os.killpg(process.pid, interruption)
     process.communicate(timeout=20)
     assert process.returncode == 128 + interruption
-    wait_until(lambda: process.poll() is not None, 1, "the demo ends")

@@ -61,7 +61,7 @@ def configure(running, num_workers=None):
                      "peer", key(), "allowed-ips", "0.0.0.0/0", input=key())
     running.host.run("ip", "link", "set", running.ifname, "up")
     kinds = datapath_kinds(num_workers or workers(), open=True)
-    wait_until(lambda: running.datapath.kinds() == kinds, 2, "the UDP sockets are open")
+    wait_until(lambda: running.datapath.kinds() == kinds, 10, "the UDP sockets are open")
 
 
 # --- what each process may and holds -------------------------------------------------------------
@@ -115,7 +115,7 @@ def test_a_role_has_its_descriptors_and_no_others(running):
     assert set(running.vault.descriptors()) == {0, 1, 2, 3, 4}
     assert running.engine.kinds() == {"socket": 3, "anon_inode:[timerfd]": 2}
     running.host.run("ip", "link", "set", running.ifname, "down")
-    wait_until(lambda: running.datapath.kinds() == datapath_kinds(workers(), open=False), 2,
+    wait_until(lambda: running.datapath.kinds() == datapath_kinds(workers(), open=False), 10,
                "the UDP sockets are closed")
     for name in CHILDREN:
         mapped = running.roles[name].proc("maps").read_text()
@@ -217,7 +217,7 @@ def test_keys_are_in_the_vault_alone(pair):
     assert uapi(a.ifname, private * 5000) == ""
     assert uapi(a.ifname, request + "x" * 300000) == ""
     uapi(a.ifname, "get=1\n\n" * 3, half_close=False)
-    wait_until(lambda: a.roles["monitor"].kinds()["socket"] <= 12, 2, "clients are closed")
+    wait_until(lambda: a.roles["monitor"].kinds()["socket"] <= 12, 10, "clients are closed")
     ping_until(a.host, "10.8.0.2", 5)
     only_the_vault_holds(set(secrets))
     # What is removed is gone from the vault as well.
@@ -427,7 +427,7 @@ def test_detached_it_returns_when_usable(host):
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         assert host.run("wg", "set", ifname, "listen-port", 0).code == 0
         assert host.run("ip", "link", "show", ifname).code == 0
-        assert select.select([read_end], [], [], 1)[0], "a pipe of the caller is still open"
+        assert select.select([read_end], [], [], 10)[0], "a pipe of the caller is still open"
         os.close(read_end)
         starter = Role(starter_of(host, ifname))
         status = starter.proc("stat").read_text().rpartition(")")[2].split()
@@ -435,7 +435,7 @@ def test_detached_it_returns_when_usable(host):
         assert status[4] == "0", "no terminal"
         assert os.readlink(starter.proc("cwd")) == "/"
         os.kill(starter.pid, signal.SIGTERM)
-        wait_until(lambda: not starter.alive() and ifname not in ifname_of(host), 1, "it ends")
+        wait_until(lambda: not starter.alive() and ifname not in ifname_of(host), 10, "it ends")
         assert not (SOCKETS / f"{ifname}.sock").exists()
 
 

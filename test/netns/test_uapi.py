@@ -625,7 +625,7 @@ AllowedIPs = 10.8.0.0/24, fd08::/64, 198.51.100.0/24
     assert f"PrivateKey = {quick.private_key}" in saved and "FwMark = 0x33" in saved
     quick.run("down")
     assert marker.read_text().endswith(f"postdown {quick.ifname}\n")
-    wait_until(lambda: state_of(quick.host) == before, 2, "nothing is left")
+    wait_until(lambda: state_of(quick.host) == before, 10, "nothing is left")
     assert not (SOCKETS / f"{quick.ifname}.sock").exists()
     quick.run("up")  # from what it saved
     ping_until(quick.host, "10.8.0.2", 5)
@@ -657,7 +657,7 @@ AllowedIPs = 0.0.0.0/0, ::/0
     Tcp(quick.host, server.host, "198.51.100.1", seconds=1).finish()
     quick.run("down")
     after = state_of(quick.host)
-    wait_until(lambda: state_of(quick.host) == before, 2, f"nothing is left: {after}")
+    wait_until(lambda: state_of(quick.host) == before, 10, f"nothing is left: {after}")
 
 
 def test_wg_quick_undoes_what_failed(quick):
@@ -666,7 +666,7 @@ def test_wg_quick_undoes_what_failed(quick):
                     f"PublicKey = {server.public_key}\nAllowedIPs = 10.8.0.0/24\n")
     before = state_of(quick.host)
     assert quick.run("up", check=False).code != 0
-    wait_until(lambda: state_of(quick.host) == before, 2, "nothing is left")
+    wait_until(lambda: state_of(quick.host) == before, 10, "nothing is left")
     quick.configure("[Peer]\nPublicKey = x\n")
     assert quick.run("up", check=False).code != 0
-    wait_until(lambda: state_of(quick.host) == before, 2, "nothing is left")
+    wait_until(lambda: state_of(quick.host) == before, 10, "nothing is left")
