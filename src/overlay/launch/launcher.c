@@ -37,7 +37,7 @@ struct tunnel {
 
 struct launcher {
 	char *program;
-	int program_fd; /* O_PATH: later we may not go where it is; -1: it is not there */
+	int program_fd; /* O_PATH, should we later not come where it is; -1: it was not there */
 	bool is_ready;
 	struct tunnel tunnels[MAX_TUNNELS];
 };
@@ -157,8 +157,11 @@ static _Noreturn void become_tunnel(
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() == parent && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
 		dup2(null, STDOUT_FILENO) >= 0 &&
-		close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
-		execve(launcher->program_fd < 0 ? launcher->program : program, argv, environment);
+		close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
+		execve(launcher->program, argv, environment);
+		if (errno == EACCES) /* a script could not be read in this way */
+			execve(program, argv, environment);
+	}
 	log_error("cannot start %s: %m", launcher->program);
 	_exit(127);
 }
