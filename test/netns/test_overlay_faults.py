@@ -2,6 +2,7 @@
 """What a fleet does when processes die, disks fill up and files are damaged."""
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -440,7 +441,8 @@ def said(directory, *machines):
         yield str(path), path.read_text(errors="replace")
     for pid in {pid for machine in machines for pid in machine.pids()}:
         for name in ("cmdline", "environ"):
-            yield f"{name} of {pid}", Path(f"/proc/{pid}/{name}").read_text(errors="replace")
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                yield f"{name} of {pid}", Path(f"/proc/{pid}/{name}").read_text(errors="replace")
 
 
 def test_no_secret_is_said(lab, tmp_path, monkeypatch):
