@@ -23,7 +23,7 @@
 #endif
 
 enum { BLOCKS_MAX = 1024, PAGES_MAX = 1 << 14, PAGE = 4096, ALIGNMENT = 16, MANY_PAGES = 64 };
-#define ARENA_LEN (UINT64_C(1) << 35)
+#define ARENA_LEN ((size_t)1 << (sizeof(size_t) > 4 ? 35 : 30)) /* addresses, not memory */
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t num, size_t size);
