@@ -82,6 +82,13 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
 	return 0;
 }
 
+/* Its name where time has 64 bits and a pointer 32. */
+int __wrap___clock_gettime64(clockid_t clock, struct timespec *ret_time);
+int __wrap___clock_gettime64(clockid_t clock, struct timespec *ret_time)
+{
+	return __wrap_clock_gettime(clock, ret_time);
+}
+
 void complain(const char *format, ...)
 {
 	fail_msg("%s", format);
