@@ -422,7 +422,6 @@ static void exclude_from_dumps(void)
 		close(fd);
 }
 
-/* What sandbox_choose_user has written, if it was called. */
 /* The number of a user or group, up to this character. 0 is root, and the last means "no change" to
  * the kernel. Returns what follows, or NULL. */
 static const char *read_id(const char *text, char end, uint32_t *ret_id)
@@ -435,6 +434,7 @@ static const char *read_id(const char *text, char end, uint32_t *ret_id)
 	return *text == end && id > 0 && id < UINT32_MAX ? text + 1 : NULL;
 }
 
+/* What sandbox_choose_user has written, if it was called. */
 void sandbox_user(uid_t *ret_uid, gid_t *ret_gid)
 {
 	const char *text = getenv(SANDBOX_ENV_USER);

@@ -230,9 +230,13 @@ static bool obey_request(const struct request *request, uint64_t now_ns)
 	case REQUEST_REFUSE:
 		transport_refuse(dp.transport, &request->prefix, now_ns);
 		return true;
-	default:
-		return false;
+	case REQUEST_ADD_PEER:
+	case REQUEST_ADD_ALLOWED_IP:
+	case REQUEST_GET_PEER:
+	case REQUEST_SET_KEEPALIVE: /* the engine's */
+		break;
 	}
+	return false;
 }
 
 static int handle_request(const struct request *request)

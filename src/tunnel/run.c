@@ -244,8 +244,8 @@ static int supervise(const char *ifname, int ready_fd)
 	sigset_t signals, before;
 	int fd;
 
-	prctl(PR_SET_NAME,
-		"adit"); /* a launcher executes us by a descriptor, whose number it was */
+	/* a launcher may execute us by a descriptor, whose number it was */
+	prctl(PR_SET_NAME, "adit");
 	take_signals();
 	drill_arm("starter");
 	sandbox_choose_user();
