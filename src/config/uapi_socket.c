@@ -20,6 +20,11 @@ enum {
 	ERROR_MAX = 16,	     /* a reply that is an error alone: "errno=-4095" and two newlines */
 };
 
+void uapi_socket_path(char *ret_path, size_t size, const char *ifname)
+{
+	(void)snprintf(ret_path, size, UAPI_SOCKET_DIR "/%s" UAPI_SOCKET_SUFFIX, ifname);
+}
+
 bool uapi_socket_name_is_valid(const char *ifname)
 {
 	return *ifname != '\0' && strlen(ifname) < IFNAMSIZ && strchr(ifname, '/') == NULL;
@@ -33,8 +38,7 @@ int uapi_socket_connect(const char *ifname)
 
 	if (!uapi_socket_name_is_valid(ifname))
 		return -EINVAL;
-	snprintf(addr.sun_path, sizeof(addr.sun_path), UAPI_SOCKET_DIR "/%s" UAPI_SOCKET_SUFFIX,
-		ifname);
+	uapi_socket_path(addr.sun_path, sizeof(addr.sun_path), ifname);
 	if (lstat(addr.sun_path, &stat) != 0)
 		return -errno;
 	if (!S_ISSOCK(stat.st_mode))

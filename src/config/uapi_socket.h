@@ -14,6 +14,10 @@
 #define UAPI_SOCKET_DIR "/var/run/wireguard"
 #define UAPI_SOCKET_SUFFIX ".sock"
 
+/* The path of an interface's socket, cut to size bytes: that of a sun_path has room for any name.
+ */
+void uapi_socket_path(char *ret_path, size_t size, const char *ifname);
+
 /* Whether an interface can have this name, and a socket. */
 bool uapi_socket_name_is_valid(const char *ifname);
 

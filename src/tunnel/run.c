@@ -132,8 +132,7 @@ static bool wait_ready(int fd)
 
 static void find_uapi_file(const char *ifname)
 {
-	snprintf(uapi_file.path, sizeof(uapi_file.path), UAPI_SOCKET_DIR "/%s" UAPI_SOCKET_SUFFIX,
-		ifname);
+	uapi_socket_path(uapi_file.path, sizeof(uapi_file.path), ifname);
 	if (lstat(uapi_file.path, &uapi_file.status) < 0)
 		uapi_file.status.st_ino = 0;
 }

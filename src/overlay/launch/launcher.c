@@ -69,8 +69,7 @@ static int connect_uapi(const char *ifname)
 
 	if (fd < 0)
 		return -errno;
-	snprintf(addr.sun_path, sizeof(addr.sun_path), UAPI_SOCKET_DIR "/%s" UAPI_SOCKET_SUFFIX,
-		ifname);
+	uapi_socket_path(addr.sun_path, sizeof(addr.sun_path), ifname);
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		int error = -errno;
 
