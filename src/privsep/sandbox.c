@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/landlock.h>
 #include <pwd.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -25,6 +24,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "privsep/landlock.h"
 #include "privsep/memory.h"
 #include "privsep/role.h"
 
@@ -252,59 +252,47 @@ void sandbox_limit_calls(const struct sandbox *sandbox)
 		role_fail("seccomp", r);
 }
 
-/* Since Linux 6.2: an open for reading may truncate, too. */
-#define ACCESS_TRUNCATE (UINT64_C(1) << 14)
-enum { TRUNCATE_VERSION = 3 };
-
 #define WRITING                                                                 \
 	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |        \
 		LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR | \
 		LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |     \
 		LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |   \
-		LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM | ACCESS_TRUNCATE)
+		LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_TRUNCATE)
 
 static const uint64_t place_access[] = {
-	[SANDBOX_FILE] = LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE,
+	[SANDBOX_FILE] = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_TRUNCATE,
 	[SANDBOX_FILES] = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
-			  LANDLOCK_ACCESS_FS_REMOVE_FILE | ACCESS_TRUNCATE,
+			  LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_TRUNCATE,
 	[SANDBOX_SOCKETS] = LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE,
 };
 
-static void allow_place(int ruleset, const struct sandbox_place *place, uint64_t handled)
+/* Returns 0 or a negative errno. */
+static int allow_path(const struct landlock *landlock, const char *path, uint64_t accesses)
 {
-	struct landlock_path_beneath_attr rule = {
-		.allowed_access = place_access[place->kind] & handled,
-		.parent_fd = open(place->path, O_PATH | O_CLOEXEC)};
+	int fd = open(path, O_PATH | O_CLOEXEC), r;
 
-	/* of a pipe, which stderr may be, the kernel wants no rule */
-	if (rule.parent_fd >= 0 &&
-		syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
-		log_debug("%s: no rule: %m", place->path);
-	if (rule.parent_fd >= 0)
-		close(rule.parent_fd);
+	if (fd < 0)
+		return -errno;
+	r = landlock_allow(landlock, fd, accesses);
+	close(fd);
+	return r;
 }
 
 /* No writing but where the sandbox has it, where the kernel has Landlock. */
 static void limit_writing(const struct sandbox *sandbox)
 {
-	int version =
-		(int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	const struct landlock_ruleset_attr attr = {
-		.handled_access_fs =
-			version < TRUNCATE_VERSION ? WRITING & ~ACCESS_TRUNCATE : WRITING};
-	int fd;
+	struct landlock landlock;
 
-	if (!WITH_FILTERS || version < 1) {
-		log_debug("no Landlock");
+	if (!WITH_FILTERS || !landlock_begin(&landlock, WRITING))
 		return;
+	for (size_t i = 0; i < sandbox->num_places; i++) {
+		const struct sandbox_place *place = &sandbox->places[i];
+		int r = allow_path(&landlock, place->path, place_access[place->kind]);
+
+		if (r < 0 && r != -ENOENT) /* a pipe, which stderr may be, can have no rule */
+			log_debug("%s: no rule: %s", place->path, strerror(-r));
 	}
-	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
-	must(fd, "Landlock");
-	for (size_t i = 0; i < sandbox->num_places; i++)
-		allow_place(fd, &sandbox->places[i], attr.handled_access_fs);
-	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
-	must((int)syscall(SYS_landlock_restrict_self, fd, 0), "Landlock");
-	close(fd);
+	landlock_enter(&landlock);
 }
 
 /* What a role may do with the files of its own directory. */
@@ -313,35 +301,27 @@ static void limit_writing(const struct sandbox *sandbox)
 		LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | \
 		LANDLOCK_ACCESS_FS_REMOVE_FILE)
 
-static void allow_access(int ruleset, const char *dir, uint64_t access)
+static void must_allow(const struct landlock *landlock, const char *dir, uint64_t accesses)
 {
-	struct landlock_path_beneath_attr rule = {
-		.allowed_access = access, .parent_fd = open(dir, O_PATH | O_CLOEXEC)};
+	int r = allow_path(landlock, dir, accesses);
 
-	must(rule.parent_fd, dir);
-	must((int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0),
-		"Landlock");
-	close(rule.parent_fd);
+	if (r < 0)
+		role_fail(dir, r);
 }
 
 /* No file of any kind but what the sandbox keeps, where the kernel has Landlock; the root directory
  * alone elsewhere. */
 static void deny_files(const struct sandbox *sandbox)
 {
-	const struct landlock_ruleset_attr attr = {
-		.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
-	int fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	struct landlock landlock;
 
-	if (!WITH_FILTERS || fd < 0) {
-		log_debug("no Landlock");
+	if (!WITH_FILTERS || !landlock_begin(&landlock, LANDLOCK_ALL))
 		return;
-	}
 	if (sandbox->removable_dir)
-		allow_access(fd, sandbox->removable_dir, LANDLOCK_ACCESS_FS_REMOVE_FILE);
+		must_allow(&landlock, sandbox->removable_dir, LANDLOCK_ACCESS_FS_REMOVE_FILE);
 	if (sandbox->keeps_directory)
-		allow_access(fd, "/", OWN_FILES_ACCESS);
-	must((int)syscall(SYS_landlock_restrict_self, fd, 0), "Landlock");
-	close(fd);
+		must_allow(&landlock, "/", OWN_FILES_ACCESS);
+	landlock_enter(&landlock);
 }
 
 /* Which of these it has: where it is started with few, some of what it is for cannot be done. */

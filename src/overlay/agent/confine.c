@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/landlock.h>
 #include <linux/sockios.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -18,11 +17,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "overlay/agent/agent.h"
+#include "privsep/landlock.h"
 
 /* The loop and the state folder; libcurl's and the name service's connections; libnftables; what
  * modules of the name service do besides (mdns, resolve, myhostname). */
@@ -101,12 +100,12 @@ static void change_user(void)
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
 }
 
-static void allow(int ruleset, int fd, uint64_t access)
+static void allow(const struct landlock *landlock, int fd, uint64_t accesses)
 {
-	struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
+	int r = landlock_allow(landlock, fd, accesses);
 
-	must(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0),
-		"Landlock");
+	if (r < 0)
+		role_fail("Landlock", r);
 }
 
 /* The name service: its settings, and modules that it loads. */
@@ -114,15 +113,11 @@ static void limit_files(void)
 {
 	static const char *const readable[] = {"/etc", "/run/systemd/resolve", "/run/resolvconf",
 		"/run/NetworkManager", "/usr", "/lib", "/lib64"};
-	const struct landlock_ruleset_attr attr = {
-		.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
-	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	struct landlock landlock;
 
-	if (ruleset < 0) {
-		log_debug("no Landlock");
+	if (!landlock_begin(&landlock, LANDLOCK_ALL))
 		return;
-	}
-	allow(ruleset, AGENT_FD_STATE,
+	allow(&landlock, AGENT_FD_STATE,
 		LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
 			LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
 			LANDLOCK_ACCESS_FS_MAKE_REG);
@@ -131,11 +126,10 @@ static void limit_files(void)
 
 		if (fd < 0)
 			continue;
-		allow(ruleset, fd, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
+		allow(&landlock, fd, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR);
 		close(fd);
 	}
-	must(syscall(SYS_landlock_restrict_self, ruleset, 0), "Landlock");
-	close(ruleset);
+	landlock_enter(&landlock);
 }
 
 /* Later nothing can be loaded: it would have to be executable. Modules that are named afterwards
