@@ -148,8 +148,10 @@ static int open_state_dir(const char *path)
 		return -errno;
 	if (lstat(path, &status) < 0 || status.st_uid != uid || status.st_gid != gid)
 		r = own_files(path, uid, gid);
-	fd = r < 0 ? r : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return r == 0 && fd < 0 ? -errno : fd;
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 /* Everybody may connect: the agent looks at who it is. Returns the socket or a negative errno. */
