@@ -323,8 +323,8 @@ static bool has_guard(void)
 	char command[160];
 
 	snprintf(command, sizeof(command),
-		"nft list table inet adit-%s 2>/dev/null | tr -d '\\n' | "
-		"grep -q '0.0.0.0/0 . tcp . %d .*::/0 . tcp . %d '",
+		"nft -p list table inet adit-%s 2>/dev/null | tr -d '\\n' | "
+		"grep -q '0.0.0.0/0 . 6 . %d .*::/0 . 6 . %d '",
 		ifname, API_PORT, API_PORT);
 	return system(command) == 0;
 }
