@@ -207,6 +207,7 @@ def test_the_monitor_as_the_interface_comes_up(pair):
     """It needs sockets; without them the interface goes down again, and can be set up later."""
     a, _ = pair
     a.host.run("ip", "link", "set", a.ifname, "down")
+    wait_until(lambda: ":51820 " not in a.host.run("ss", "-Hlun").out, 5, "its sockets are closed")
     with no_more_descriptors(a.roles["monitor"]):
         a.host.run("ip", "link", "set", a.ifname, "up")
         wait_until(lambda: "state DOWN" in a.host.run("ip", "link", "show", a.ifname).out, 5,
