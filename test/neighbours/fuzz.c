@@ -13,11 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent.h"
 #include "base/clock.h"
 #include "client.h"
+#include "config/uapi_socket.h"
 #include "crypto/aead.h"
 #include "doubles.h"
 #include "hub.h"
@@ -256,11 +258,13 @@ static void allow_ping_sockets(void)
 	close(fd);
 }
 
-/* An /srv of our own is gone with us. */
+/* An /srv and a /run of our own are gone with us; no tunnel of the machine hears of our sockets. */
 static bool make_files(void)
 {
 	return unshare(CLONE_NEWNS) == 0 && mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-	       mount("tmpfs", "/srv", "tmpfs", 0, "mode=755") == 0 && hub_begin();
+	       mount("tmpfs", "/srv", "tmpfs", 0, "mode=755") == 0 &&
+	       mount("tmpfs", "/run", "tmpfs", 0, "mode=755") == 0 &&
+	       mkdir(UAPI_SOCKET_DIR, 0755) == 0 && hub_begin();
 }
 
 static bool make_network(void)
@@ -295,8 +299,8 @@ int main(int argc, char *argv[])
 	setenv("ASAN_OPTIONS", "exitcode=99:detect_leaks=0", 1);
 	signal(SIGPIPE, SIG_IGN);
 	client_find_programs();
-	if (!make_network() || !make_files()) {
-		perror("namespaces with a TUN device and an empty /srv");
+	if (!make_files() || !make_network()) {
+		perror("namespaces with a TUN device, an empty /srv and an empty /run");
 		return 1;
 	}
 	run_rules();
