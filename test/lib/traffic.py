@@ -59,6 +59,11 @@ class Tcp:
         self._client = client.popen("iperf3", "-c", address, "-p", port, "-t", seconds, "-J",
                                     *(["-R"] if reverse else []))
 
+    def stop(self):
+        """Before its time."""
+        self._client.stop()
+        self._server.stop()
+
     def finish(self):
         """Wait for the end; give the report, after a check that the last second moved data."""
         code = self._client.wait(self.seconds + 20)
