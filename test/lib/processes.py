@@ -73,9 +73,10 @@ class Role:
         status = self.status()
         return int(status["voluntary_ctxt_switches"]) + int(status["nonvoluntary_ctxt_switches"])
 
-    def resident(self):
-        """MiB of its pages that are in memory, those shared with others too."""
-        (line,) = re.findall(r"^Rss: +(\d+) kB$", self.proc("smaps_rollup").read_text(), re.M)
+    def resident(self, kind="Rss"):
+        """MiB of its pages that are in memory, those shared with others too; "Anonymous": that it
+        has written."""
+        (line,) = re.findall(rf"^{kind}: +(\d+) kB$", self.proc("smaps_rollup").read_text(), re.M)
         return int(line) / 1024
 
     def descriptors(self):

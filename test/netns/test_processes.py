@@ -580,16 +580,15 @@ def test_the_socket_is_for_root(running):
 # --- at rest -------------------------------------------------------------------------------------
 
 
-def resident(tunnel):
-    return sum(role.resident() for role in tunnel.roles.values())
-
-
 def test_a_tunnel_is_small(pair):
-    """MiB in all five processes. What only start and configuration needed is given back; the bound
-    is what was measured and a quarter."""
+    """MiB in all five processes, at most what was measured and a quarter. What only start and
+    configuration needed is given back; how much of the code around a touch comes with it is up to
+    the kernel and to how the file was read."""
     a, b = pair
     tcp_both_ways(a.host, b.host, "10.8.0.2", seconds=1)
-    wait_until(lambda: resident(a) < 12, 5, "little memory after load")
+    for kind, most in (("Anonymous", 6), ("Rss", 16)):
+        wait_until(lambda: sum(role.resident(kind) for role in a.roles.values()) < most, 5,
+                   f"{kind}: little memory after load")
 
 
 @pytest.mark.parametrize("limit", (4 << 20, 1 << 16), ids=("enough for keys", "too low"))
