@@ -109,6 +109,10 @@ class Host:
     def popen(self, *argv):
         return self.lab.popen_in(self, *argv)
 
+    def inside(self, path):
+        """A file as the host has it."""
+        return pathlib.Path(path)
+
     # Addresses and links
 
     def ip_batch(self, *lines):
@@ -208,8 +212,8 @@ class Lab:
         self.on_close(lambda: process.poll() is None and process.stop())
         return process
 
-    def host(self, name):
-        host = Host(self, name)
+    def host(self, name, kind=Host):
+        host = kind(self, name)
         self.on_close(host.close)
         return host
 

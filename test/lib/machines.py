@@ -81,7 +81,6 @@ class Machine(Host):
                 "--"] + [str(a) for a in argv]
 
     def inside(self, path):
-        """A file of the machine."""
         return Path(f"/proc/{self.holder.pid}/root{path}")
 
     def reboot(self):
@@ -177,9 +176,7 @@ class Fleet:
         self._number = 0
 
     def _machine(self, kind, name):
-        machine = kind(self.lab, name)
-        self.lab.on_close(machine.close)
-        return self.add(machine)
+        return self.add(self.lab.host(name, kind))
 
     def add(self, host):
         """Let a host be on the switch; it gets an `address`."""

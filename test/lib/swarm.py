@@ -78,8 +78,7 @@ def _wire(hub, nodes):
 
 def start(lab, num, uses=None):
     """A hub with the network "robots", and a swarm of num nodes that has a link to it."""
-    hub, nodes = Hub(lab, f"hub{num}"), lab.host(f"swarm{num}")
-    lab.on_close(hub.close)
+    hub, nodes = lab.host(f"hub{num}", Hub), lab.host(f"swarm{num}")
     lab.link(hub, nodes).address([f"{HUB}/24"], [f"{NODES}/24"])
     hub.run("ip", "route", "add", SOURCES, "via", NODES)
     nodes.run("ip", "route", "add", "local", SOURCES, "dev", "lo")

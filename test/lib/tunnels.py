@@ -15,7 +15,7 @@ from itertools import count
 
 from hosts import REPO, wait_until
 
-SOCKETS = pathlib.Path("/var/run/wireguard")
+SOCKETS = pathlib.Path("/var/run/wireguard").resolve()  # in the machine's root, too
 
 _names = count()
 
@@ -139,7 +139,7 @@ class UserspaceTunnel(Tunnel):
 
     def __init__(self, *args, **settings):
         super().__init__(*args, **settings)
-        self.socket = SOCKETS / f"{self.ifname}.sock"
+        self.socket = self.host.inside(SOCKETS / f"{self.ifname}.sock")
         self.host.lab.on_close(self._remove_socket)  # a killed program leaves it
 
     def command(self):

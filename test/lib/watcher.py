@@ -6,8 +6,6 @@ import socket
 
 import pytest
 
-from tunnels import SOCKETS
-
 TIMEOUT = 10
 HELD = 5  # seconds that packets wait for a peer, and a refusal holds
 
@@ -15,9 +13,9 @@ HELD = 5  # seconds that packets wait for a peer, and a refusal holds
 class Watcher:
     """A connection to a tunnel's UAPI socket that carries events."""
 
-    def __init__(self, ifname):
+    def __init__(self, tunnel):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(str(SOCKETS / f"{ifname}.sock"))
+        self.socket.connect(str(tunnel.socket))
         self.socket.settimeout(TIMEOUT)
         self.rest = b""
         self.socket.sendall(b"watch=1\n\n")

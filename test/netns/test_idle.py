@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Two tunnels that have a session, a peer without one each, and nothing to say: nobody wakes up but
-for the timers of the protocol, and then not at all. `bench/run --only idle` looks for a minute."""
+for the timers of the protocol, and then not at all. `bench/run --only idle` looks for a minute.
+
+They are on machines of their own, for a monitor wakes when the socket of any other tunnel goes."""
 
 import re
 import shutil
@@ -8,6 +10,7 @@ import time
 
 import pytest
 
+from machines import Machine
 from processes import Role, family
 from traffic import ping
 from tunnels import AditTunnel, key, public
@@ -16,7 +19,6 @@ from watcher import HELD, Watcher
 TIMERS = 12  # seconds after which a session that was used has had its keepalive
 TIMER_WAKES = 8  # of one process until then: a deadline, a message for it, the packet it causes
 QUIET = 2
-# Tunnels elsewhere that end meanwhile wake the monitor: it sees their sockets go.
 TRIES = 4
 
 
@@ -34,7 +36,7 @@ def add_silent_peer(tunnel, address):
 
 @pytest.fixture
 def pair(lab):
-    left, right = lab.host("a"), lab.host("b")
+    left, right = (lab.host(name, Machine) for name in ("a", "b"))
     lab.link(left, right).address(["10.9.0.1/24"], ["10.9.0.2/24"])
     tunnels = [start(host, f"10.8.0.{last}/24") for host, last in ((left, 1), (right, 2))]
     for tunnel, other, address in zip(tunnels, reversed(tunnels), ("10.9.0.2", "10.9.0.1")):
@@ -74,7 +76,7 @@ def assert_nobody_wakes(tunnels):
 
 
 def test_a_tunnel_without_a_session_sleeps(lab):
-    host = lab.host("a")
+    host = lab.host("a", Machine)
     tunnel = start(host, "10.8.0.1/24")
     add_silent_peer(tunnel, "10.9.0.2")
     time.sleep(QUIET)  # it looks at changed routes
@@ -82,8 +84,8 @@ def test_a_tunnel_without_a_session_sleeps(lab):
 
 
 def test_a_watcher_costs_nobody_sleep(lab):
-    tunnel = start(lab.host("a"), "10.8.0.1/24")
-    with Watcher(tunnel.ifname) as watcher:
+    tunnel = start(lab.host("a", Machine), "10.8.0.1/24")
+    with Watcher(tunnel) as watcher:
         ping = tunnel.host.popen("ping", "-n", "-c", 1, "10.8.0.2")
         watcher.refuse(watcher.wanted())
         ping.wait()

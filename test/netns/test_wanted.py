@@ -135,7 +135,7 @@ def add_other(pair):
 def test_the_first_ping_is_answered(lab, monkeypatch, address, engage):
     monkeypatch.setenv("ADIT_ENGAGE", engage)
     pair = start_pair(lab)
-    with Watcher(pair[0].ifname) as watcher:
+    with Watcher(pair[0]) as watcher:
         answering = Answering(watcher, lambda *_: add_other(pair))
         ping(pair[0].host, address, count=1)
         assert answering.seen == [address]
@@ -145,7 +145,7 @@ def test_the_first_ping_is_answered(lab, monkeypatch, address, engage):
 def test_a_tcp_connection_loses_no_packet(pair, address):
     pair[1].host.popen(sys.executable, "-c", ECHO, PORT)
     listens(pair[1].host, PORT)
-    with Watcher(pair[0].ifname) as watcher:
+    with Watcher(pair[0]) as watcher:
         answering = Answering(watcher, lambda *_: add_other(pair))
         for each in pair:
             count(each.host, f"tcp dport {PORT} tcp flags & (syn | ack) == syn counter")
@@ -158,7 +158,7 @@ def test_a_tcp_connection_loses_no_packet(pair, address):
 def test_the_first_packets_come_in_order(pair):
     receiver = pair[1].host.popen(sys.executable, "-c", RECEIVE)
     listens(pair[1].host, 7001)
-    with Watcher(pair[0].ifname) as watcher:
+    with Watcher(pair[0]) as watcher:
         send(pair[0].host, 20, "10.8.0.2")
         assert watcher.wanted() == "10.8.0.2"
         add_other(pair)
@@ -171,7 +171,7 @@ def test_the_first_packets_come_in_order(pair):
 
 def test_wg_works_beside(pair):
     left = pair[0]
-    with Watcher(left.ifname) as watcher:
+    with Watcher(left) as watcher:
         left.wg_set("peer", pair[1].public_key, "allowed-ips", "10.8.7.0/24")
         assert left.peer(pair[1]).allowed_ips == ["10.8.7.0/24"]
         send(left.host, 1, "10.8.0.9", "10.8.7.7")
@@ -193,7 +193,7 @@ def test_wg_works_beside(pair):
     ("10.8.0.2", "EHOSTUNREACH", "Packet filtered"),
     ("fd08::2", "EACCES", "Administratively prohibited")])
 def test_what_is_refused_fails_at_once(pair, address, error, said):
-    with Watcher(pair[0].ifname) as watcher:
+    with Watcher(pair[0]) as watcher:
         answering = Answering(watcher, Watcher.refuse)
         for _ in range(2):
             result, seconds = connect(pair[0].host, address)
@@ -211,7 +211,7 @@ def test_what_is_refused_fails_at_once(pair, address, error, said):
 
 @pytest.mark.parametrize("address", ["10.8.0.2", "fd08::2"])
 def test_nobody_decides(pair, address):
-    with Watcher(pair[0].ifname) as watcher:
+    with Watcher(pair[0]) as watcher:
         for _ in range(2):
             result, seconds = connect(pair[0].host, address)
             assert result == "EHOSTUNREACH"
@@ -221,8 +221,8 @@ def test_nobody_decides(pair, address):
 
 
 def test_the_watcher_goes(pair):
-    first = Watcher(pair[0].ifname)
-    other = Watcher(pair[0].ifname)
+    first = Watcher(pair[0])
+    other = Watcher(pair[0])
     assert (first.error, other.error) == (0, EBUSY)
     pings = pair[0].host.popen("ping", "-n", "-c", 1, "-W", 8, "10.8.0.2")
     assert first.wanted() == "10.8.0.2"
@@ -232,14 +232,14 @@ def test_the_watcher_goes(pair):
     assert "Destination Host Unreachable" in pings.output()
     assert time.monotonic() - begin < HELD - 1
     assert is_refused_at_once(pair[0].host, "10.8.0.2"), "as without a watcher"
-    with Watcher(pair[0].ifname) as watcher:
+    with Watcher(pair[0]) as watcher:
         send(pair[0].host, 1, "10.8.0.2")
         assert watcher.wanted() == "10.8.0.2"
 
 
 def test_a_hundred_destinations_at_once(pair):
     addresses = [f"10.8.1.{last}" for last in range(1, 101)]
-    with Watcher(pair[0].ifname) as watcher:
+    with Watcher(pair[0]) as watcher:
         send(pair[0].host, 2, *addresses)
         wanted = [watcher.wanted() for _ in range(64)]
         assert wanted == addresses[:64]
@@ -258,7 +258,7 @@ def test_what_is_no_event(pair):
     left = pair[0]
     left.host.run("ip", "route", "add", "169.254.0.0/16", "dev", left.ifname)
     left.host.run("ip", "route", "add", "224.0.0.0/4", "dev", left.ifname)
-    with Watcher(left.ifname) as watcher:
+    with Watcher(left) as watcher:
         send(left.host, 1, "169.254.1.1", "224.0.0.251", "239.1.1.1")
         left.host.run("ping", "-n", "-c", 1, "-W", 1, f"fe80::7%{left.ifname}", check=False)
         left.host.run("ping", "-n", "-c", 1, "-W", 1, f"ff02::1%{left.ifname}", check=False)
@@ -269,7 +269,7 @@ def test_what_is_no_event(pair):
 
 
 def test_requests_that_are_none(pair):
-    with Watcher(pair[0].ifname) as watcher:
+    with Watcher(pair[0]) as watcher:
         for text in ("", "10.8.0", "10.8.0.2/32", "fd08::g", "10.8.0.2\nwatch=1", "x" * 1000):
             watcher.refuse(text)
             assert watcher.block() == f"errno=-{errno.EINVAL}"
@@ -285,7 +285,7 @@ def test_requests_that_are_none(pair):
 
 def test_a_watcher_that_does_not_read_stops_nobody(pair):
     left = pair[0]
-    with Watcher(left.ifname) as watcher:
+    with Watcher(left) as watcher:
         for block in range(40):  # refused by another connection, so that there is room for more
             addresses = [f"10.8.{100 + block}.{last}" for last in range(1, 255)]
             send(left.host, 1, *addresses)
