@@ -246,6 +246,8 @@ class Guest(Host):
                       "-device", f"virtserialport,chardev=port{number},nr={number + 1}"]
 
         shares = self._share()
+        # hpet: the kernel measures the TSC once, and on a loaded machine its clock may then run twice
+        # as fast.
         argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
                 "-machine", "q35,memory-backend=memory", "-accel", "tcg", "-cpu", "max",
                 "-smp", "1", "-m", "512",
@@ -253,7 +255,8 @@ class Guest(Host):
                 "-kernel", f"/boot/vmlinuz-{version}",
                 "-initrd", str(self.directory / "initramfs"),
                 "-append", "console=ttyS0 panic=-1 mitigations=off nokaslr rdinit=/init "
-                           "net.ifnames=0 random.trust_cpu=1 no_timer_check tsc=reliable",
+                           "net.ifnames=0 random.trust_cpu=1 no_timer_check tsc=reliable "
+                           "clocksource=hpet",
                 "-no-reboot", "-serial", f"file:{self.console}",
                 "-chardev", f"socket,id=share,fd={shares.fileno()}",
                 "-device", "vhost-user-fs-pci,chardev=share,tag=host",
