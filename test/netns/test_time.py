@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Time passes otherwise than usual: a process stands still for half a minute, and a day is over in a
-minute. Both take long, so they go on at the same time."""
+"""Time passes otherwise than usual: a process stands still for half a minute, and a day is over in
+three. Both take long, so they go on at the same time."""
 
 import concurrent.futures
 import os
@@ -112,18 +112,18 @@ def test_asked_while_stopped(still, day):
 
 # --- a day ---------------------------------------------------------------------------------------
 
-FACTOR = 1440  # an hour in 2.5 s; what takes 5 s at least takes 3.5 ms
+FACTOR = 480  # an hour in 7.5 s; a handshake has 10 ms before it is tried again
 HOURS = 24
 HOUR = 3600 / FACTOR
 IDLE = 700 / FACTOR  # after 9 minutes nothing is left of a session
-BUSY_PINGS, PAUSE = 60, 0.02
+BUSY_PINGS, PAUSE = 180, 0.02
 REKEY_AFTER = 120
 LOST_MAX = 12  # after something has changed
 
 
 class FastTunnel(AditTunnel):
     """With a clock that is FACTOR times too fast, and served first, for otherwise another
-    program's slice of the processor is half a minute."""
+    program's slice of the processor is ten seconds."""
 
     program = start_ns = None
 
