@@ -25,7 +25,7 @@ PORT = 51820
 # A side that hears nothing for KEEPALIVE_TIMEOUT + REKEY_TIMEOUT begins a new handshake; a little
 # more for jitter, a slow machine, and one lost attempt.
 REHANDSHAKE_LIMIT = 15 + 8
-LIMIT = 30  # seconds for what the guest may be slow to do
+LIMIT = 14  # seconds; a slow guest needs some, and from 15 on a new handshake would mend what fails
 ACKNOWLEDGEMENTS = 10_000  # bytes, of some hundred packets
 
 
